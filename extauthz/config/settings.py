@@ -1,0 +1,261 @@
+"""The settings file, section by section. Defaults and meanings stand in the fields; the reference page is made from them.
+
+Durations are text like `30s`, `5m`, `1h`, `7d`, or a number of seconds.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from extauthz.limits import DEFAULT_LEEWAY_SECONDS
+
+_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds from `30s`, `5m`, `1h`, `7d`, `150ms` or a plain number of seconds.
+
+    Raises:
+        ValueError: it is none of these; booleans and negative numbers are not durations.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return float(value)
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        message = "not a duration; write for example 30s, 5m, 1h or 7d"
+        raise ValueError(message)
+    return float(match[1]) * _UNIT_SECONDS[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+"""Seconds."""
+
+
+class Section(BaseModel):
+    """A closed section: an unknown key is an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TlsSettings(Section):
+    """TLS of a listener. Files are read again when they change."""
+
+    certificate: Path = Field(description="PEM file: our certificate and its chain.")
+    key: Path = Field(description="PEM file: our private key.")
+    client_ca: Path | None = Field(
+        default=None, description="PEM file: authorities whose client certificates are required (mTLS)."
+    )
+
+
+class ListenerSettings(Section):
+    """Where Envoy reaches us."""
+
+    address: str = Field(description="`127.0.0.1:9191`, `[::1]:9191`, or `unix:/run/extauthz/check.sock`.")
+    tls: TlsSettings | None = Field(default=None, description="Without it the listener is plaintext.")
+    socket_mode: int = Field(default=0o660, description="Permissions of a Unix socket.")
+
+
+class ProxySettings(Section):
+    """A proxy that may ask, how it proves itself, and what it may ask about. Exactly one proof."""
+
+    name: str = Field(min_length=1, description="Names the proxy in records and metrics.")
+    token: SecretStr | None = Field(
+        default=None,
+        description="Pre-shared token that Envoy sends as gRPC metadata `x-extauthz-proxy-token` (`initial_metadata`).",
+    )
+    token_file: Path | None = Field(default=None, description="The same, read from a file.")
+    certificate_names: tuple[str, ...] = Field(
+        default=(), description="URI or DNS names of client certificates (mTLS listeners)."
+    )
+    unix_socket: bool = Field(default=False, description="Whoever can open our Unix socket is this proxy.")
+    hosts: tuple[str, ...] = Field(
+        default=(), description="Hosts it may ask about: exact names or `*.example.com`; empty means any."
+    )
+    tenants: tuple[str, ...] = Field(
+        default=(), description="Tenants whose callers it may bring; empty means any, also callers without a tenant."
+    )
+
+    @model_validator(mode="after")
+    def _one_proof(self) -> ProxySettings:
+        proofs = [
+            self.token is not None,
+            self.token_file is not None,
+            bool(self.certificate_names),
+            self.unix_socket,
+        ]
+        if sum(proofs) != 1:
+            message = "give exactly one of token, token_file, certificate_names, unix_socket"
+            raise ValueError(message)
+        return self
+
+
+class KeySettings(Section):
+    """Where an issuer's public keys come from. Exactly one place."""
+
+    discovery: bool = Field(default=False, description="Read `jwks_uri` from the issuer's discovery document.")
+    url: str | None = Field(default=None, description="URL of the JWK set.")
+    file: Path | None = Field(default=None, description="File with a JWK set; read again when it changes.")
+    refresh: Duration = Field(default=300.0, description="How often the set is fetched in the background.")
+    cool_down: Duration = Field(default=10.0, description="Shortest time between fetches that an unknown `kid` causes.")
+    max_age: Duration = Field(
+        default=86400.0, description="A set older than this is not used any more: the issuer is unavailable."
+    )
+    timeout: Duration = Field(default=2.0, description="Time for one background fetch.")
+    insecure_http: bool = Field(default=False, description="WEAKENS: allow `http` URLs other than loopback.")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> KeySettings:
+        if sum([self.discovery, self.url is not None, self.file is not None]) != 1:
+            message = "give exactly one of discovery, url, file"
+            raise ValueError(message)
+        return self
+
+
+class ClaimSource(Section):
+    """Where an identity field comes from: a claim, or a fixed value."""
+
+    claim: str | None = Field(default=None, description="Claim name; dots step into objects (`realm_access.roles`).")
+    value: str | None = Field(default=None, description="Fixed text.")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ClaimSource:
+        if (self.claim is None) == (self.value is None):
+            message = "give exactly one of claim, value"
+            raise ValueError(message)
+        return self
+
+
+class MappingSettings(Section):
+    """Claims → identity fields."""
+
+    kind: ClaimSource = Field(
+        default=ClaimSource(claim="kind"),
+        description="`user`, `service`, `workload`, `ci`, `agent` or `third_party`; anything else refuses the token.",
+    )
+    tenant: ClaimSource = Field(default=ClaimSource(claim="tenant"), description="Tenant.")
+    roles: ClaimSource = Field(default=ClaimSource(claim="roles"), description="List of roles.")
+    groups: ClaimSource = Field(default=ClaimSource(claim="groups"), description="List of groups.")
+    session: ClaimSource = Field(default=ClaimSource(claim="sid"), description="Session id.")
+
+
+class IssuerSettings(Section):
+    """An issuer whose tokens can be accepted."""
+
+    issuer: str = Field(description="The exact `iss`.")
+    keys: KeySettings
+    algorithms: tuple[
+        Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519"],
+        ...,
+    ] = Field(default=("ES256", "RS256"), min_length=1, description="Accepted signature algorithms.")
+    profile: Literal["rfc9068"] = Field(default="rfc9068", description="Shape of its tokens (RFC 9068 access tokens).")
+    max_lifetime: Duration = Field(default=3600.0 * 12, description="Longest `exp` - `iat` accepted.")
+    leeway: Duration = Field(default=float(DEFAULT_LEEWAY_SECONDS), le=300, description="Clock difference tolerated.")
+    map: MappingSettings = MappingSettings()
+
+
+class ProfileSettings(Section):
+    """A verification profile, chosen by resources with `verify: NAME`."""
+
+    issuers: tuple[str, ...] = Field(min_length=1, description="Accepted issuers; each must be configured.")
+    audience: str = Field(min_length=1, description="The resource identifier that `aud` must contain, exactly.")
+    realm: str = Field(default="", description="`realm` in challenges.")
+    max_token_age: Duration | None = Field(default=None, description="Oldest `iat` accepted; unset means no limit.")
+
+
+class RecordSettings(Section):
+    """Decision records: one JSON line per decision."""
+
+    path: Path | Literal["-"] = Field(default="-", description="File to append to, or `-` for standard output.")
+    queue: int = Field(default=10_000, ge=1, description="Records that may wait to be written.")
+    overflow: Literal["refuse", "drop"] = Field(
+        default="refuse",
+        description="When records cannot be written: `refuse` answers 503 instead of an allow without a record; "
+        "`drop` (WEAKENS) counts and goes on.",
+    )
+
+
+class ServerSettings(Section):
+    """The Check server."""
+
+    engine: Literal["auto", "grpcio"] = Field(default="auto", description="Which gRPC engine serves.")
+    threads: int = Field(default=16, ge=2, le=256, description="Decisions under way at once.")
+    backlog: int = Field(default=256, ge=1, description="Questions that may wait for a thread; more are `overloaded`.")
+    deadline: Duration = Field(
+        default=0.15,
+        le=60,
+        description="Time for one decision, fetches included. Keep it below Envoy's timeout (200ms).",
+    )
+    fetch_slots: int = Field(
+        default=4, ge=1, description="Decisions that may wait for one remote at a time; fewer than `threads`."
+    )
+    drain: Duration = Field(default=10.0, description="Time for decisions under way when told to stop.")
+
+    @model_validator(mode="after")
+    def _fewer_slots_than_threads(self) -> ServerSettings:
+        if self.fetch_slots >= self.threads:
+            message = "fetch_slots must be smaller than threads, or one slow remote stops every decision"
+            raise ValueError(message)
+        return self
+
+
+class TelemetrySettings(Section):
+    """Logs and metrics."""
+
+    metrics: str | None = Field(
+        default="127.0.0.1:9464", description="Address of the Prometheus endpoint; null is off."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least severe shown.")
+    log_format: Literal["console", "json"] = Field(default="console", description="Form of the log on standard error.")
+
+
+class InsecureSettings(Section):
+    """Every switch that weakens the server, in one place. Each is printed loudly at start."""
+
+    unauthenticated_proxies: bool = Field(
+        default=False,
+        description="Accept proxies without proof on loopback or Unix listeners, as the proxy `insecure`.",
+    )
+    plaintext_beyond_loopback: bool = Field(
+        default=False, description="Allow a plaintext listener on an address that other machines reach."
+    )
+
+
+class Settings(Section):
+    """Everything `extauthz serve` needs to know."""
+
+    policy: tuple[Path, ...] = Field(min_length=1, description="Policy files, or directories of `*.yaml` files.")
+    listeners: tuple[ListenerSettings, ...] = Field(default=(ListenerSettings(address="127.0.0.1:9191"),), min_length=1)
+    proxies: tuple[ProxySettings, ...] = Field(default=(), description="Who may ask.")
+    issuers: tuple[IssuerSettings, ...] = Field(default=(), description="Who may vouch for callers.")
+    profiles: dict[str, ProfileSettings] = Field(default={}, description="Verification profiles by name.")
+    acr: dict[str, tuple[str, ...]] = Field(
+        default={},
+        description="Authentication contexts: which others also satisfy one. Levels are not ordered by themselves.",
+    )
+    server: ServerSettings = ServerSettings()
+    records: RecordSettings = RecordSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    insecure: InsecureSettings = InsecureSettings()
+    policy_reload: Duration = Field(default=1.0, description="How often policy files are looked at; 0 is never.")
+
+    @model_validator(mode="after")
+    def _references(self) -> Settings:
+        known = {issuer.issuer for issuer in self.issuers}
+        if len(known) != len(self.issuers):
+            message = "two issuers have the same `issuer`"
+            raise ValueError(message)
+        for name, profile in self.profiles.items():
+            for issuer in profile.issuers:
+                if issuer not in known:
+                    message = f"profiles.{name}: issuer {issuer!r} is not configured under `issuers`"
+                    raise ValueError(message)
+        names = [proxy.name for proxy in self.proxies]
+        if len(set(names)) != len(names):
+            message = "two proxies have the same `name`"
+            raise ValueError(message)
+        return self

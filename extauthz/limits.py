@@ -1,0 +1,73 @@
+"""Every hard bound, with its unit, its reason and its source. A bound that two places share is shared here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- the Check message ------------------------------------------------------------------------------------------------
+
+MAX_CHECK_BYTES: Final = 4 * 1024 * 1024
+"""Bytes of a serialised CheckRequest that we decide on its merits; a larger one is refused with 413. It is gRPC's usual
+receive limit. The gRPC receive limit itself is *off*: exceeding it answers RESOURCE_EXHAUSTED, which Envoy counts as an
+error and lets through under `failure_mode_allow`. What a client can send is bounded by Envoy (`max_request_bytes`)."""
+
+# --- HTTP -------------------------------------------------------------------------------------------------------------
+
+MAX_PATH_BYTES: Final = 8192
+"""Bytes of path and query; common servers stop between 8,000 (RFC 9110 section 4.1 recommendation) and 16 KiB."""
+
+MAX_HEADERS: Final = 256
+"""Header lines of one request; Envoy's own default is 100."""
+
+MAX_HEADER_VALUE_BYTES: Final = 65536
+"""Bytes of one header value. Envoy's default for all request headers together is 60 KiB."""
+
+MAX_HOST_BYTES: Final = 253
+"""Octets of a DNS name in text form (RFC 1035 section 2.3.4 less the length octets)."""
+
+MAX_QUERY_PARAMETERS: Final = 256
+"""Query parameters of one request; more is an attack on whoever parses them."""
+
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+MAX_JSON_DEPTH: Final = 32
+"""Nesting of any JSON text we read (claims, keys, bodies). Deeper documents exist to exhaust parsers."""
+
+MAX_BODY_JSON_BYTES: Final = 1024 * 1024
+"""Bytes of a request body that policy may read."""
+
+# --- tokens -----------------------------------------------------------------------------------------------------------
+
+MAX_TOKEN_BYTES: Final = 16384
+"""Bytes of a compact JWS. Envoy's header limits make longer ones unlikely; an unbounded one costs hashing and memory before any check."""
+
+MAX_JOSE_HEADER_BYTES: Final = 2048
+"""Bytes of a decoded JOSE header; ours need `alg`, `kid`, `typ`."""
+
+MAX_KID_BYTES: Final = 256
+"""Bytes of a `kid`. It is a look-up key in memory and nothing else."""
+
+MAX_CLAIM_STRING_BYTES: Final = 2048
+"""Bytes of a claim that becomes part of an identity (a SPIFFE ID may be 2048 bytes long)."""
+
+MAX_DELEGATION_DEPTH: Final = 4
+"""Actors in one `act` chain (RFC 8693 section 4.1), the outermost included."""
+
+DEFAULT_LEEWAY_SECONDS: Final = 5
+"""Clock difference tolerated between issuers and us."""
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+MAX_JWKS_BYTES: Final = 512 * 1024
+"""Bytes of a key set or discovery document that we read from an issuer."""
+
+MAX_KEYS_PER_ISSUER: Final = 100
+"""Keys of one issuer that we keep."""
+
+MIN_RSA_BITS: Final = 2048
+"""RFC 7518 section 3.3."""
+
+# --- what we write ----------------------------------------------------------------------------------------------------
+
+MAX_RECORDED_TEXT: Final = 1024
+"""Characters of any text from a request that goes into a decision record or dynamic metadata."""

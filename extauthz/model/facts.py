@@ -1,0 +1,36 @@
+"""Everything a rule may see, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from extauthz.clock import Instant
+    from extauthz.model.identity import Identity
+    from extauthz.model.request import Request
+
+AttributeValue = str | int | bool
+"""A resource attribute: typed and closed, as the policy declares it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """The facts of one decision.
+
+    Attributes:
+        request: what was asked.
+        identity: who asks.
+        attributes: the matched resource's attributes by name. An optional attribute that is missing is not a member.
+        at: the instant of the decision.
+        variables: the same facts as flat CEL variables (`identity.kind`, `resource.environment`). A fact that is not
+            known is not a member, so an expression that reads it fails instead of seeing an empty value.
+    """
+
+    request: Request
+    identity: Identity
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    at: Instant
+    variables: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,100 @@
+"""Who asks, and on whose behalf. Made only from verified bytes, by `identity/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from extauthz.clock import Instant
+
+
+class Kind(StrEnum):
+    """What sort of caller; a closed vocabulary."""
+
+    USER = "user"
+    SERVICE = "service"
+    WORKLOAD = "workload"
+    CI = "ci"
+    AGENT = "agent"
+    THIRD_PARTY = "third_party"
+    ANONYMOUS = "anonymous"
+    """Nobody: the resource declares `credential: none`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """One party of a delegation.
+
+    Attributes:
+        issuer: who vouches; an absolute URL.
+        subject: unique within the issuer. Never compare it without the issuer.
+        kind: None when the evidence does not say; None meets no rule that asks for a kind.
+        client: OAuth client, empty when unknown.
+        roles: as the issuer states them for this party.
+    """
+
+    issuer: str
+    subject: str
+    kind: Kind | None = None
+    client: str = ""
+    roles: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A proven caller.
+
+    Attributes:
+        subject: whose authority is used.
+        actor: who is acting, when not the subject itself (outermost `act`, RFC 8693 section 4.1).
+        chain: earlier actors, most recent first; informational for permits, but forbids, guards and revocation look at
+            every member.
+        tenant: empty when the evidence names none.
+        session: `sid`, else token id, else empty.
+        scopes: what the token was granted; belongs to the token, not to one party.
+        acr: authentication context class (RFC 9470), empty when unknown.
+        auth_time: last active authentication, None when unknown. Never derived from `iat`.
+        amr: methods (RFC 8176).
+        token_id: `jti`.
+        workload: stable key of an ephemeral caller (never `jti` or a pod's name); `issuer|client or subject` here.
+        profile: name of the verification profile that accepted the credential.
+        issued_at: `iat`.
+        expires_at: `exp`; None only for anonymous callers.
+        claims: the verified claims, unchanged.
+    """
+
+    subject: Principal
+    actor: Principal | None = None
+    chain: tuple[Principal, ...] = ()
+    tenant: str = ""
+    session: str = ""
+    scopes: frozenset[str] = frozenset()
+    acr: str = ""
+    auth_time: Instant | None = None
+    amr: tuple[str, ...] = ()
+    groups: frozenset[str] = frozenset()
+    token_id: str = ""
+    workload: str = ""
+    profile: str = ""
+    issued_at: Instant | None = None
+    expires_at: Instant | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def involved(self) -> tuple[Principal, ...]:
+        """Return subject, actor and chain: everybody whom a forbid, a guard or a revocation must look at."""
+        actor = (self.actor,) if self.actor is not None else ()
+        return (self.subject, *actor, *self.chain)
+
+    @property
+    def human(self) -> bool:
+        """Return whether a person stands behind the token, so that a sign-in can be asked for (RFC 9470)."""
+        return self.subject.kind is Kind.USER
+
+
+ANONYMOUS = Identity(subject=Principal(issuer="", subject="", kind=Kind.ANONYMOUS))
+"""The caller of a resource that declares `credential: none`."""

@@ -1,0 +1,104 @@
+"""What policy says: a closed sum of allow and deny, with what would repair a denial."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extauthz.ids import RuleId
+    from extauthz.model.reason import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class ObtainScopes:
+    """Ask for a token with these scopes as well.
+
+    Attributes:
+        scopes: every scope the action needs, those already held included, sorted (one round trip repairs all).
+    """
+
+    scopes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Sign in again, more strongly or more recently (RFC 9470).
+
+    Attributes:
+        acr_values: acceptable authentication contexts in order of preference; empty when any will do.
+        max_age: seconds since the last active authentication; None when its age does not matter.
+    """
+
+    acr_values: tuple[str, ...] = ()
+    max_age: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UseMethod:
+    """Use one of these methods (RFC 9110 section 15.5.6; it becomes the `allow` header).
+
+    Attributes:
+        methods: sorted, upper case.
+    """
+
+    methods: tuple[str, ...]
+
+
+Remedy = ObtainScopes | StepUp | UseMethod
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trail:
+    """Which rules took part, for the record.
+
+    Attributes:
+        met: guards that applied and held, permits that granted.
+        unmet: guards, forbids and permits that applied and stood in the way, with failed ones.
+        would_deny: observed forbids and guards that would have denied.
+        would_allow: observed permits that would have granted.
+    """
+
+    met: tuple[RuleId, ...] = ()
+    unmet: tuple[RuleId, ...] = ()
+    would_deny: tuple[RuleId, ...] = ()
+    would_allow: tuple[RuleId, ...] = ()
+
+
+NO_TRAIL = Trail()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """Let the request through.
+
+    Attributes:
+        rule: the permit that granted; the first in file order.
+    """
+
+    rule: RuleId
+    trail: Trail = NO_TRAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny:
+    """Refuse the request.
+
+    Attributes:
+        reason: the stable code; it fixes status and title (`model/reason.py`).
+        detail: a sentence for the client that names the fix; empty when the title says it all.
+        remedies: how to become allowed, all at once; empty when nothing the client can do would help, or when saying so
+            would reveal more than it helps.
+        rule: the rule that decided, when one did.
+        inner: what happened, for the record only.
+    """
+
+    reason: Reason
+    detail: str = ""
+    remedies: tuple[Remedy, ...] = ()
+    rule: RuleId | None = None
+    trail: Trail = NO_TRAIL
+    inner: str = ""
+
+
+Verdict = Allow | Deny

@@ -1,0 +1,144 @@
+"""One request from bytes to answer, in one screen.
+
+Four guarantees. Every exit is a `Decision`, or a request for evidence. No exception crosses `check`. An answer that is
+not `Allow` is a denial. Nothing here reads a clock, a store or a socket: they are arguments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from extauthz import guard
+from extauthz.decision.facts import gather_facts
+from extauthz.identity.authenticate import authenticate
+from extauthz.model.decision import Decision, Target
+from extauthz.model.identity import ANONYMOUS, Identity
+from extauthz.model.reason import Reason
+from extauthz.model.verdict import Allow, Deny, Verdict
+from extauthz.policy.evaluate import evaluate
+from extauthz.ports import NO_EVIDENCE, Evidence, KeySource, NeedsEvidence
+from extauthz.request.bounds import Proxy, require_within_bounds, require_within_tenants
+from extauthz.request.decode import decode
+from extauthz.response.to_envoy import to_envoy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from extauthz.clock import Instant
+    from extauthz.identity.rules import Profile
+    from extauthz.ids import DecisionId
+    from extauthz.model.facts import AttributeValue
+    from extauthz.model.request import Request
+    from extauthz.policy.ruleset import Ruleset
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """What the core may look at: in memory, consistent, never blocking.
+
+    Attributes:
+        keys: issuers' public keys.
+        profiles: verification profiles by name.
+    """
+
+    keys: KeySource
+    profiles: Mapping[str, Profile]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back to Envoy, and the decision behind it."""
+
+    response: bytes
+    decision: Decision
+
+
+@dataclass(slots=True)
+class _Case:
+    """What is known so far; the steps fill it so that a refusal halfway can still be recorded with what was known."""
+
+    request: Request | None = None
+    target: Target | None = None
+    identity: Identity | None = None
+    attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+
+
+def check(  # noqa: PLR0913 — everything a decision depends on is an argument
+    raw: bytes,
+    *,
+    proxy: Proxy | None,
+    views: Views,
+    ruleset: Ruleset | None,
+    evidence: Evidence = NO_EVIDENCE,
+    at: Instant,
+    decision_id: DecisionId,
+) -> Answer | NeedsEvidence:
+    """Decide one serialised `envoy.service.auth.v3.CheckRequest`.
+
+    Args:
+        raw: the message as received; nobody has looked at it.
+        proxy: who asks, None when the proxy could not be authenticated.
+        views: in-memory facts.
+        ruleset: the policy in force, None when none could be loaded.
+        evidence: what was fetched since the last call for this request.
+        at: the instant of the decision, read after `evidence` was fetched.
+        decision_id: name of this decision.
+
+    Returns:
+        The answer, or what to fetch before asking again.
+    """
+    case = _Case()
+    verdict = guard.decided(lambda: _decide(case, raw, proxy, views, ruleset, evidence, at))
+    if isinstance(verdict, NeedsEvidence):
+        return verdict
+    decision = Decision(
+        decision_id=decision_id,
+        at=at,
+        verdict=verdict,
+        proxy=proxy.name if proxy else "",
+        policy=ruleset.revision if ruleset else None,
+        request=case.request,
+        target=case.target,
+        identity=case.identity,
+        attributes=case.attributes,
+    )
+    return Answer(to_envoy(decision), decision)
+
+
+def _decide(  # noqa: PLR0913 — the same arguments
+    case: _Case,
+    raw: bytes,
+    proxy: Proxy | None,
+    views: Views,
+    ruleset: Ruleset | None,
+    evidence: Evidence,
+    at: Instant,
+) -> Verdict | NeedsEvidence:
+    # 0. Preconditions: a known proxy asks, and there is a policy.
+    if proxy is None:
+        return Deny(reason=Reason.PROXY_UNAUTHENTICATED)
+    if ruleset is None:
+        return Deny(reason=Reason.EVALUATION_FAILED, inner="no policy is loaded")
+    # 1. Decode and normalise: bytes nobody has checked → Request. Only what this proxy may ask about goes on.
+    case.request = request = decode(raw)
+    require_within_bounds(request, proxy)
+    # 2. Route: which resource is meant, and so which credential counts.
+    route = ruleset.route(request)
+    case.target = route.target
+    if route.preflight_only:
+        return Allow(rule=route.preflight_rule)
+    # 3. Identify: Request → Identity. A bad credential is a refusal; `credential: none` is anonymous.
+    identity = ANONYMOUS
+    if route.verify is not None:
+        found = authenticate(request, views.profiles[route.verify], views.keys, evidence, at)
+        if isinstance(found, NeedsEvidence):
+            return found
+        identity = found
+    case.identity = identity
+    require_within_tenants(identity, request, proxy)
+    # 4. Gather the facts that rules may see.
+    case.attributes = route.read_attributes(request)
+    facts = gather_facts(request, identity, case.attributes, at)
+    # 5. Evaluate and combine: guards, forbids, permits → Verdict.
+    return evaluate(route.rules, facts)
