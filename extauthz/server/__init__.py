@@ -1,1 +1,1 @@
-
+"""The rim: gRPC, threads, sockets, files. `app.py` wires everything."""

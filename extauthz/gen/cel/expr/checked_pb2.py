@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#extauthz/gen/cel/expr/checked.proto\x12\x08\x63\x65l.expr\"\xa7\x01\n\x08\x43onstant\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x15\n\x0bint64_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0cuint64_value\x18\x04 \x01(\x04H\x00\x12\x16\n\x0c\x64ouble_value\x18\x05 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x06 \x01(\tH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x0f\n\rconstant_kind\"\x84\x08\n\x04\x45xpr\x12\n\n\x02id\x18\x02 \x01(\x03\x12(\n\nconst_expr\x18\x03 \x01(\x0b\x32\x12.cel.expr.ConstantH\x00\x12*\n\nident_expr\x18\x04 \x01(\x0b\x32\x14.cel.expr.Expr.IdentH\x00\x12,\n\x0bselect_expr\x18\x05 \x01(\x0b\x32\x15.cel.expr.Expr.SelectH\x00\x12(\n\tcall_expr\x18\x06 \x01(\x0b\x32\x13.cel.expr.Expr.CallH\x00\x12.\n\tlist_expr\x18\x07 \x01(\x0b\x32\x19.cel.expr.Expr.CreateListH\x00\x12\x32\n\x0bstruct_expr\x18\x08 \x01(\x0b\x32\x1b.cel.expr.Expr.CreateStructH\x00\x12:\n\x12\x63omprehension_expr\x18\t \x01(\x0b\x32\x1c.cel.expr.Expr.ComprehensionH\x00\x1a\x15\n\x05Ident\x12\x0c\n\x04name\x18\x01 \x01(\t\x1aK\n\x06Select\x12\x1f\n\x07operand\x18\x01 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x11\n\ttest_only\x18\x03 \x01(\x08\x1aV\n\x04\x43\x61ll\x12\x1e\n\x06target\x18\x01 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x1c\n\x04\x61rgs\x18\x03 \x03(\x0b\x32\x0e.cel.expr.Expr\x1a.\n\nCreateList\x12 \n\x08\x65lements\x18\x01 \x03(\x0b\x32\x0e.cel.expr.Expr\x1a\xad\x01\n\x0c\x43reateStruct\x12\x14\n\x0cmessage_name\x18\x01 \x01(\t\x12\x32\n\x07\x65ntries\x18\x02 \x03(\x0b\x32!.cel.expr.Expr.CreateStruct.Entry\x1aS\n\x05\x45ntry\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x1f\n\x07map_key\x18\x03 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x1d\n\x05value\x18\x04 \x01(\x0b\x32\x0e.cel.expr.Expr\x1a\xf8\x01\n\rComprehension\x12\x10\n\x08iter_var\x18\x01 \x01(\t\x12\"\n\niter_range\x18\x02 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x10\n\x08\x61\x63\x63u_var\x18\x03 \x01(\t\x12!\n\taccu_init\x18\x04 \x01(\x0b\x32\x0e.cel.expr.Expr\x12&\n\x0eloop_condition\x18\x05 \x01(\x0b\x32\x0e.cel.expr.Expr\x12!\n\tloop_step\x18\x06 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x1e\n\x06result\x18\x07 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x11\n\titer_var2\x18\x08 \x01(\tB\x0b\n\texpr_kind\"\x8c\x01\n\nSourceInfo\x12\x14\n\x0cline_offsets\x18\x03 \x03(\x05\x12\x36\n\tpositions\x18\x04 \x03(\x0b\x32#.cel.expr.SourceInfo.PositionsEntry\x1a\x30\n\x0ePositionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"Q\n\tReference\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0boverload_id\x18\x03 \x03(\t\x12!\n\x05value\x18\x04 \x01(\x0b\x32\x12.cel.expr.Constant\"\xe0\x01\n\x0b\x43heckedExpr\x12>\n\rreference_map\x18\x02 \x03(\x0b\x32\'.cel.expr.CheckedExpr.ReferenceMapEntry\x12\x1c\n\x04\x65xpr\x18\x04 \x01(\x0b\x32\x0e.cel.expr.Expr\x12)\n\x0bsource_info\x18\x05 \x01(\x0b\x32\x14.cel.expr.SourceInfo\x1aH\n\x11ReferenceMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.cel.expr.Reference:\x02\x38\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#extauthz/gen/cel/expr/checked.proto\x12\x08\x63\x65l.expr\"\xa7\x01\n\x08\x43onstant\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x15\n\x0bint64_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0cuint64_value\x18\x04 \x01(\x04H\x00\x12\x16\n\x0c\x64ouble_value\x18\x05 \x01(\x01H\x00\x12\x16\n\x0cstring_value\x18\x06 \x01(\tH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x0f\n\rconstant_kind\"\xa7\x08\n\x04\x45xpr\x12\n\n\x02id\x18\x02 \x01(\x03\x12(\n\nconst_expr\x18\x03 \x01(\x0b\x32\x12.cel.expr.ConstantH\x00\x12*\n\nident_expr\x18\x04 \x01(\x0b\x32\x14.cel.expr.Expr.IdentH\x00\x12,\n\x0bselect_expr\x18\x05 \x01(\x0b\x32\x15.cel.expr.Expr.SelectH\x00\x12(\n\tcall_expr\x18\x06 \x01(\x0b\x32\x13.cel.expr.Expr.CallH\x00\x12.\n\tlist_expr\x18\x07 \x01(\x0b\x32\x19.cel.expr.Expr.CreateListH\x00\x12\x32\n\x0bstruct_expr\x18\x08 \x01(\x0b\x32\x1b.cel.expr.Expr.CreateStructH\x00\x12:\n\x12\x63omprehension_expr\x18\t \x01(\x0b\x32\x1c.cel.expr.Expr.ComprehensionH\x00\x1a\x15\n\x05Ident\x12\x0c\n\x04name\x18\x01 \x01(\t\x1aK\n\x06Select\x12\x1f\n\x07operand\x18\x01 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x11\n\ttest_only\x18\x03 \x01(\x08\x1aV\n\x04\x43\x61ll\x12\x1e\n\x06target\x18\x01 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x10\n\x08\x66unction\x18\x02 \x01(\t\x12\x1c\n\x04\x61rgs\x18\x03 \x03(\x0b\x32\x0e.cel.expr.Expr\x1a.\n\nCreateList\x12 \n\x08\x65lements\x18\x01 \x03(\x0b\x32\x0e.cel.expr.Expr\x1a\xd0\x01\n\x0c\x43reateStruct\x12\x14\n\x0cmessage_name\x18\x01 \x01(\t\x12\x32\n\x07\x65ntries\x18\x02 \x03(\x0b\x32!.cel.expr.Expr.CreateStruct.Entry\x1av\n\x05\x45ntry\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x13\n\tfield_key\x18\x02 \x01(\tH\x00\x12!\n\x07map_key\x18\x03 \x01(\x0b\x32\x0e.cel.expr.ExprH\x00\x12\x1d\n\x05value\x18\x04 \x01(\x0b\x32\x0e.cel.expr.ExprB\n\n\x08key_kind\x1a\xf8\x01\n\rComprehension\x12\x10\n\x08iter_var\x18\x01 \x01(\t\x12\"\n\niter_range\x18\x02 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x10\n\x08\x61\x63\x63u_var\x18\x03 \x01(\t\x12!\n\taccu_init\x18\x04 \x01(\x0b\x32\x0e.cel.expr.Expr\x12&\n\x0eloop_condition\x18\x05 \x01(\x0b\x32\x0e.cel.expr.Expr\x12!\n\tloop_step\x18\x06 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x1e\n\x06result\x18\x07 \x01(\x0b\x32\x0e.cel.expr.Expr\x12\x11\n\titer_var2\x18\x08 \x01(\tB\x0b\n\texpr_kind\"\x8c\x01\n\nSourceInfo\x12\x14\n\x0cline_offsets\x18\x03 \x03(\x05\x12\x36\n\tpositions\x18\x04 \x03(\x0b\x32#.cel.expr.SourceInfo.PositionsEntry\x1a\x30\n\x0ePositionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"Q\n\tReference\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x0boverload_id\x18\x03 \x03(\t\x12!\n\x05value\x18\x04 \x01(\x0b\x32\x12.cel.expr.Constant\"\xe0\x01\n\x0b\x43heckedExpr\x12>\n\rreference_map\x18\x02 \x03(\x0b\x32\'.cel.expr.CheckedExpr.ReferenceMapEntry\x12\x1c\n\x04\x65xpr\x18\x04 \x01(\x0b\x32\x0e.cel.expr.Expr\x12)\n\x0bsource_info\x18\x05 \x01(\x0b\x32\x14.cel.expr.SourceInfo\x1aH\n\x11ReferenceMapEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.cel.expr.Reference:\x02\x38\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,7 +38,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONSTANT']._serialized_start=50
   _globals['_CONSTANT']._serialized_end=217
   _globals['_EXPR']._serialized_start=220
-  _globals['_EXPR']._serialized_end=1248
+  _globals['_EXPR']._serialized_end=1283
   _globals['_EXPR_IDENT']._serialized_start=574
   _globals['_EXPR_IDENT']._serialized_end=595
   _globals['_EXPR_SELECT']._serialized_start=597
@@ -48,19 +48,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPR_CREATELIST']._serialized_start=762
   _globals['_EXPR_CREATELIST']._serialized_end=808
   _globals['_EXPR_CREATESTRUCT']._serialized_start=811
-  _globals['_EXPR_CREATESTRUCT']._serialized_end=984
+  _globals['_EXPR_CREATESTRUCT']._serialized_end=1019
   _globals['_EXPR_CREATESTRUCT_ENTRY']._serialized_start=901
-  _globals['_EXPR_CREATESTRUCT_ENTRY']._serialized_end=984
-  _globals['_EXPR_COMPREHENSION']._serialized_start=987
-  _globals['_EXPR_COMPREHENSION']._serialized_end=1235
-  _globals['_SOURCEINFO']._serialized_start=1251
-  _globals['_SOURCEINFO']._serialized_end=1391
-  _globals['_SOURCEINFO_POSITIONSENTRY']._serialized_start=1343
-  _globals['_SOURCEINFO_POSITIONSENTRY']._serialized_end=1391
-  _globals['_REFERENCE']._serialized_start=1393
-  _globals['_REFERENCE']._serialized_end=1474
-  _globals['_CHECKEDEXPR']._serialized_start=1477
-  _globals['_CHECKEDEXPR']._serialized_end=1701
-  _globals['_CHECKEDEXPR_REFERENCEMAPENTRY']._serialized_start=1629
-  _globals['_CHECKEDEXPR_REFERENCEMAPENTRY']._serialized_end=1701
+  _globals['_EXPR_CREATESTRUCT_ENTRY']._serialized_end=1019
+  _globals['_EXPR_COMPREHENSION']._serialized_start=1022
+  _globals['_EXPR_COMPREHENSION']._serialized_end=1270
+  _globals['_SOURCEINFO']._serialized_start=1286
+  _globals['_SOURCEINFO']._serialized_end=1426
+  _globals['_SOURCEINFO_POSITIONSENTRY']._serialized_start=1378
+  _globals['_SOURCEINFO_POSITIONSENTRY']._serialized_end=1426
+  _globals['_REFERENCE']._serialized_start=1428
+  _globals['_REFERENCE']._serialized_end=1509
+  _globals['_CHECKEDEXPR']._serialized_start=1512
+  _globals['_CHECKEDEXPR']._serialized_end=1736
+  _globals['_CHECKEDEXPR_REFERENCEMAPENTRY']._serialized_start=1664
+  _globals['_CHECKEDEXPR_REFERENCEMAPENTRY']._serialized_end=1736
 # @@protoc_insertion_point(module_scope)

@@ -55,14 +55,16 @@ class Expr(_message.Message):
     class CreateStruct(_message.Message):
         __slots__ = ("message_name", "entries")
         class Entry(_message.Message):
-            __slots__ = ("id", "map_key", "value")
+            __slots__ = ("id", "field_key", "map_key", "value")
             ID_FIELD_NUMBER: _ClassVar[int]
+            FIELD_KEY_FIELD_NUMBER: _ClassVar[int]
             MAP_KEY_FIELD_NUMBER: _ClassVar[int]
             VALUE_FIELD_NUMBER: _ClassVar[int]
             id: int
+            field_key: str
             map_key: Expr
             value: Expr
-            def __init__(self, id: _Optional[int] = ..., map_key: _Optional[_Union[Expr, _Mapping]] = ..., value: _Optional[_Union[Expr, _Mapping]] = ...) -> None: ...
+            def __init__(self, id: _Optional[int] = ..., field_key: _Optional[str] = ..., map_key: _Optional[_Union[Expr, _Mapping]] = ..., value: _Optional[_Union[Expr, _Mapping]] = ...) -> None: ...
         MESSAGE_NAME_FIELD_NUMBER: _ClassVar[int]
         ENTRIES_FIELD_NUMBER: _ClassVar[int]
         message_name: str

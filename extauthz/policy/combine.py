@@ -1,0 +1,143 @@
+"""The combining table, and only here.
+
+| rule   | applies and holds                | applies, unmet     | failed to evaluate         |
+| ------ | -------------------------------- | ------------------ | -------------------------- |
+| forbid | deny (unless its `unless` holds) | (cannot be)        | deny, `evaluation_failed`  |
+| guard  | continue                         | deny, with remedy  | deny, `evaluation_failed`  |
+| permit | grants                           | does not grant     | does not grant; recorded   |
+
+No granting permit: deny. Nothing at all: deny. An observed rule never changes the answer; it is noted.
+
+Forbids speak first, then failures, then guards together with the best permit: what is unmet there is what stands
+between the caller and an allow. If all of it can be repaired, all of it is named at once; if any of it cannot, nothing
+is revealed, since the rest would not help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from extauthz.model.reason import Reason
+from extauthz.model.verdict import Allow, Deny, Trail, Verdict
+from extauthz.policy.remedies import merge_remedies
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extauthz.ids import RuleId
+    from extauthz.policy.rules import Unmet
+
+
+class Effect(Enum):
+    """What sort of rule an outcome comes from."""
+
+    FORBID = "forbid"
+    GUARD = "guard"
+    PERMIT = "permit"
+
+
+class State(Enum):
+    """How a rule that applies came out. A rule that does not apply has no outcome."""
+
+    HOLDS = "holds"
+    UNMET = "unmet"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one rule that applies, or whose condition failed.
+
+    Attributes:
+        id: the rule.
+        effect: its sort.
+        state: for a forbid `HOLDS` means that it fires; one that its `unless` lifts has no outcome.
+        unmet: what is missing, in file order; only with `UNMET`, and then not empty.
+        observe: the rule only watches.
+        inner: why it failed, for the record.
+    """
+
+    id: RuleId
+    effect: Effect
+    state: State
+    unmet: tuple[Unmet, ...] = ()
+    observe: bool = False
+    inner: str = ""
+
+
+REPAIR_ORDER: Final = (
+    Reason.STEP_UP_REQUIRED,
+    Reason.INSUFFICIENT_SCOPE,
+)
+"""Which reason gives a repairable denial its status: the first of these that applies. Signing in again and a wider
+token come in one round trip, so the sign-in leads (RFC 9470 section 3 lets it carry `scope`)."""
+
+
+def combine(outcomes: Sequence[Outcome]) -> Verdict:
+    """Return the verdict that the table gives for the outcomes of one request's rules, in file order."""
+    trail = _trail(outcomes)
+    enforced = [outcome for outcome in outcomes if not outcome.observe]
+    for outcome in enforced:
+        if outcome.effect is Effect.FORBID and outcome.state is State.HOLDS:
+            return Deny(reason=Reason.FORBIDDEN, rule=outcome.id, trail=trail)
+    for outcome in enforced:
+        if outcome.effect is not Effect.PERMIT and _failed(outcome):
+            return Deny(reason=Reason.EVALUATION_FAILED, rule=outcome.id, trail=trail, inner=outcome.inner)
+    guards = [outcome for outcome in enforced if outcome.effect is Effect.GUARD and outcome.unmet]
+    permits = [outcome for outcome in enforced if outcome.effect is Effect.PERMIT]
+    granting = next((outcome for outcome in permits if outcome.state is State.HOLDS), None)
+    if granting is None:
+        return _deny_without_permit(guards, permits, trail)
+    if guards:
+        return _deny_unmet(guards, trail)
+    return Allow(rule=granting.id, trail=trail)
+
+
+def _failed(outcome: Outcome) -> bool:
+    """Return whether the outcome is no answer; one that claims to be unmet without saying what is none either."""
+    return outcome.state is State.FAILED or (outcome.state is State.UNMET and not outcome.unmet)
+
+
+def _deny_without_permit(guards: list[Outcome], permits: list[Outcome], trail: Trail) -> Deny:
+    repairable = [permit for permit in permits if permit.unmet]
+    if not repairable:
+        inner = next((permit.inner for permit in permits), "")
+        return Deny(reason=Reason.NO_PERMIT, trail=trail, inner=inner)
+    best = min(repairable, key=lambda permit: len(permit.unmet))
+    return _deny_unmet([*guards, best], trail)
+
+
+def _deny_unmet(considered: list[Outcome], trail: Trail) -> Deny:
+    """Deny for what the considered rules miss: with every remedy, or with none."""
+    missing = [(outcome.id, unmet) for outcome in considered for unmet in outcome.unmet]
+    remedies = merge_remedies([unmet.remedy for _, unmet in missing])
+    if remedies is None:
+        stuck = [(rule, unmet) for rule, unmet in missing if unmet.remedy is None] or missing
+        rule, unmet = stuck[0]
+        return Deny(reason=unmet.reason, detail=unmet.detail, rule=rule, trail=trail)
+    rule, leading = min(missing, key=lambda entry: _repair_rank(entry[1].reason))
+    detail = " ".join(dict.fromkeys(unmet.detail for _, unmet in missing if unmet.detail))
+    return Deny(reason=leading.reason, detail=detail, remedies=remedies, rule=rule, trail=trail)
+
+
+def _repair_rank(reason: Reason) -> int:
+    return REPAIR_ORDER.index(reason) if reason in REPAIR_ORDER else len(REPAIR_ORDER)
+
+
+def _trail(outcomes: Sequence[Outcome]) -> Trail:
+    met: list[RuleId] = []
+    unmet: list[RuleId] = []
+    would_deny: list[RuleId] = []
+    would_allow: list[RuleId] = []
+    for outcome in outcomes:
+        stands_in_the_way = (outcome.state is State.HOLDS) is (outcome.effect is Effect.FORBID)
+        if not outcome.observe:
+            (unmet if stands_in_the_way or outcome.state is State.FAILED else met).append(outcome.id)
+        elif outcome.effect is Effect.PERMIT:
+            if outcome.state is State.HOLDS:
+                would_allow.append(outcome.id)
+        elif stands_in_the_way or outcome.state is State.FAILED:
+            would_deny.append(outcome.id)
+    return Trail(met=tuple(met), unmet=tuple(unmet), would_deny=tuple(would_deny), would_allow=tuple(would_allow))

@@ -1,0 +1,141 @@
+"""Rules as the evaluator sees them: compiled, immutable, attached to one resource and action.
+
+`policy/compile.py` makes them, `policy/evaluate.py` asks them, `policy/combine.py` judges the outcomes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from extauthz.ids import RuleId
+    from extauthz.model.facts import Facts
+    from extauthz.model.reason import Reason
+    from extauthz.model.verdict import Remedy
+
+
+class ConditionFailed(Exception):  # noqa: N818 — it is an outcome of evaluation, always caught by `evaluate`
+    """A condition could not be evaluated: a fact is not known, or the expression overran its budget."""
+
+
+class Condition(Protocol):
+    """A compiled `when`."""
+
+    reads: frozenset[str]
+    """Flat names of the facts it reads."""
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether the condition holds.
+
+        Raises:
+            ConditionFailed: it could not be evaluated; that is neither true nor false.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """The requirement holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """The requirement does not hold.
+
+    Attributes:
+        reason: what the client is told when this one decides.
+        remedy: how the client can repair it; None when it cannot.
+        detail: a sentence for the client that names the fix.
+    """
+
+    reason: Reason
+    remedy: Remedy | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The requirement could not be evaluated.
+
+    Attributes:
+        inner: why, for the record only.
+    """
+
+    inner: str = ""
+
+
+Finding = Met | Unmet | Failed
+"""What one requirement says."""
+
+MET = Met()
+
+
+class Requirement(Protocol):
+    """A compiled requirement."""
+
+    kind: str
+    """Its name in the policy language, for example `scopes`."""
+    reads: frozenset[str]
+    """Flat names of the facts it reads."""
+
+    def find(self, facts: Facts) -> Finding:
+        """Return whether the requirement holds for these facts; never raises."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Whom a permit is for. An empty set asks nothing; a non-empty one asks for a member.
+
+    Attributes:
+        roles: any of them; unlike the others a missing role leaves the permit applying but unmet (`role_missing`).
+        actor_only: `limit: actor`: only the acting party must match, not the subject too.
+    """
+
+    kinds: frozenset[str] = frozenset()
+    issuers: frozenset[str] = frozenset()
+    clients: frozenset[str] = frozenset()
+    subjects: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    actor_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Must hold whatever any permit says."""
+
+    id: RuleId
+    when: Condition | None = None
+    require: tuple[Requirement, ...]
+    observe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forbid:
+    """Denies when it applies, unless every requirement of `unless` holds (an empty `unless` never lifts it)."""
+
+    id: RuleId
+    when: Condition | None = None
+    unless: tuple[Requirement, ...] = ()
+    observe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permit:
+    """Grants when it applies and all its requirements hold."""
+
+    id: RuleId
+    who: Who
+    when: Condition | None = None
+    require: tuple[Requirement, ...] = ()
+    observe: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteRules:
+    """Every rule that concerns one resource and action, in file order."""
+
+    guards: tuple[Guard, ...] = ()
+    forbids: tuple[Forbid, ...] = ()
+    permits: tuple[Permit, ...] = ()
