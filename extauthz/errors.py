@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from extauthz.model.reason import Reason
+    from extauthz.model.verdict import Remedy
 
 
 class ExtAuthzError(Exception):
@@ -25,13 +26,15 @@ class Refusal(ExtAuthzError):  # noqa: N818 — it is an outcome, not a fault of
         detail: a sentence for the client that names the fix. It may name what *we* expect (an audience, a host form),
             never echo what was sent, never quote an exception.
         inner: what happened, for the decision record only.
+        remedies: what the client can do instead.
     """
 
-    def __init__(self, reason: Reason, detail: str = "", *, inner: str = "") -> None:
+    def __init__(self, reason: Reason, detail: str = "", *, inner: str = "", remedies: tuple[Remedy, ...] = ()) -> None:
         super().__init__(reason, detail, inner)
         self.reason = reason
         self.detail = detail
         self.inner = inner
+        self.remedies = remedies
 
 
 class StrictJsonError(ExtAuthzError):

@@ -17,10 +17,14 @@ MAX_PATH_BYTES: Final = 8192
 """Bytes of path and query; common servers stop between 8,000 (RFC 9110 section 4.1 recommendation) and 16 KiB."""
 
 MAX_HEADERS: Final = 256
-"""Header lines of one request; Envoy's own default is 100."""
+"""Different header names of one request; Envoy's own default is 100 lines. Names are counted, and not lines, so that a
+request is answered alike whether Envoy shows its lines merged or one by one."""
+
+MAX_HEADER_NAME_BYTES: Final = 256
+"""Bytes of one header name; no registered name comes near, and names are kept in a cache."""
 
 MAX_HEADER_VALUE_BYTES: Final = 65536
-"""Bytes of one header value. Envoy's default for all request headers together is 60 KiB."""
+"""Bytes of the values of one header name, joined. Envoy's default for all request headers together is 60 KiB."""
 
 MAX_HOST_BYTES: Final = 253
 """Octets of a DNS name in text form (RFC 1035 section 2.3.4 less the length octets)."""
@@ -28,10 +32,17 @@ MAX_HOST_BYTES: Final = 253
 MAX_QUERY_PARAMETERS: Final = 256
 """Query parameters of one request; more is an attack on whoever parses them."""
 
+MAX_REQUEST_ID_CHARACTERS: Final = 128
+"""Characters of `x-request-id` that we keep; Envoy's own are UUIDs of 36."""
+
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
 MAX_JSON_DEPTH: Final = 32
 """Nesting of any JSON text we read (claims, keys, bodies). Deeper documents exist to exhaust parsers."""
+
+MAX_JSON_INTEGER_DIGITS: Final = 20
+"""Characters of an integer in a JSON text: as many as a 64-bit value needs, sign included. Longer ones cost quadratic time and
+are read differently by parsers that use doubles (RFC 8259 section 6)."""
 
 MAX_BODY_JSON_BYTES: Final = 1024 * 1024
 """Bytes of a request body that policy may read."""
@@ -50,6 +61,9 @@ MAX_KID_BYTES: Final = 256
 MAX_CLAIM_STRING_BYTES: Final = 2048
 """Bytes of a claim that becomes part of an identity (a SPIFFE ID may be 2048 bytes long)."""
 
+MAX_NUMERIC_DATE: Final = 253_402_300_799
+"""Seconds since the epoch: the end of the year 9999. A later NumericDate is no time, and huge integers break arithmetic."""
+
 MAX_DELEGATION_DEPTH: Final = 4
 """Actors in one `act` chain (RFC 8693 section 4.1), the outermost included."""
 
@@ -67,7 +81,38 @@ MAX_KEYS_PER_ISSUER: Final = 100
 MIN_RSA_BITS: Final = 2048
 """RFC 7518 section 3.3."""
 
+MAX_RSA_BITS: Final = 8192
+"""Verifying costs the square of the length; an issuer with a longer key would slow every decision."""
+
 # --- what we write ----------------------------------------------------------------------------------------------------
 
 MAX_RECORDED_TEXT: Final = 1024
 """Characters of any text from a request that goes into a decision record or dynamic metadata."""
+
+MAX_ANSWER_HEADER_BYTES: Final = 16384
+"""Bytes of one header value in an answer; Envoy's own bound for `HeaderValue.value`."""
+
+MAX_CHALLENGE_TEXT: Final = 1024
+"""Characters of one parameter of `WWW-Authenticate`; all of them together stay below common header limits of clients."""
+
+MAX_PROBLEM_TEXT: Final = 1024
+"""Characters of `detail` in a problem body."""
+
+MAX_PROBLEM_REMEDIES_BYTES: Final = 8192
+"""Bytes of the remedies in a problem body."""
+
+# --- policy -----------------------------------------------------------------------------------------------------------
+
+MAX_ATTRIBUTE_LENGTH: Final = MAX_RECORDED_TEXT
+"""Characters of one resource attribute, so that the record shows the whole value that was decided on."""
+
+MAX_CONDITION_LENGTH: Final = 4096
+"""Characters of one CEL expression; longer ones are several rules."""
+
+# --- files of the operator --------------------------------------------------------------------------------------------
+
+MAX_YAML_BYTES: Final = 16 * 1024 * 1024
+"""Bytes of one settings or policy file; ten thousand resources take about 2 MiB."""
+
+MAX_YAML_DEPTH: Final = 32
+"""Nesting of a settings or policy file; ours need about eight."""

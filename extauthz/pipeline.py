@@ -139,6 +139,6 @@ def _decide(  # noqa: PLR0913 — the same arguments
     require_within_tenants(identity, request, proxy)
     # 4. Gather the facts that rules may see.
     case.attributes = route.read_attributes(request)
-    facts = gather_facts(request, identity, case.attributes, at)
+    facts = gather_facts(request, identity, route.target, case.attributes, at)
     # 5. Evaluate and combine: guards, forbids, permits → Verdict.
     return evaluate(route.rules, facts)

@@ -1,1 +1,1 @@
-"""Settings: the models, how they are read, and the list of switches that weaken the server."""
+"""Settings: what they mean, where they come from, and which of them weaken the server."""

@@ -1,39 +1,17 @@
-"""The settings file, section by section. Defaults and meanings stand in the fields; the reference page is made from them.
+"""The settings file, section by section. Defaults and meanings stand in the fields; the reference page shows them.
 
 Durations are text like `30s`, `5m`, `1h`, `7d`, or a number of seconds.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
+from extauthz.durations import Duration
 from extauthz.limits import DEFAULT_LEEWAY_SECONDS
-
-_DURATION: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
-_UNIT_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def parse_duration(value: object) -> float:
-    """Return seconds from `30s`, `5m`, `1h`, `7d`, `150ms` or a plain number of seconds.
-
-    Raises:
-        ValueError: it is none of these; booleans and negative numbers are not durations.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-        return float(value)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        message = "not a duration; write for example 30s, 5m, 1h or 7d"
-        raise ValueError(message)
-    return float(match[1]) * _UNIT_SECONDS[match[2]]
-
-
-Duration = Annotated[float, BeforeValidator(parse_duration)]
-"""Seconds."""
 
 
 class Section(BaseModel):

@@ -1,1 +1,6 @@
-"""Request → Identity: exactly one credential, proven."""
+"""Request → Identity: one credential, proven; subject, actor and chain apart.
+
+`authenticate.py` is the only door. Behind it, in order: `credentials.py` finds exactly one credential, `bearer.py`
+proves it, `mapping.py` with `delegation.py` says who that is. `rules.py` holds what the operator configured,
+`claims.py` reads claims with their types. Nothing here does I/O: keys come through `ports.KeySource`.
+"""

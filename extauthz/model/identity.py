@@ -91,6 +91,11 @@ class Identity:
         return (self.subject, *actor, *self.chain)
 
     @property
+    def client(self) -> str:
+        """Return the OAuth client that presents the credential: the subject's, else the actor's, else empty."""
+        return self.subject.client or (self.actor.client if self.actor is not None else "")
+
+    @property
     def human(self) -> bool:
         """Return whether a person stands behind the token, so that a sign-in can be asked for (RFC 9470)."""
         return self.subject.kind is Kind.USER

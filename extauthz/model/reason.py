@@ -35,6 +35,7 @@ class Reason(StrEnum):
     STEP_UP_REQUIRED = "step_up_required"
     # Request
     MALFORMED_REQUEST = "malformed_request"
+    REQUEST_TOO_LARGE = "request_too_large"
     UNREADABLE_BODY = "unreadable_body"
     UPGRADE_NOT_ALLOWED = "upgrade_not_allowed"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -101,6 +102,7 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
         401, "A stronger or more recent sign-in is needed.", error="insufficient_user_authentication", challenge=True
     ),
     Reason.MALFORMED_REQUEST: ReasonSpec(400, "The request can be read in more than one way."),
+    Reason.REQUEST_TOO_LARGE: ReasonSpec(413, "The request is too large to be decided."),
     Reason.UNREADABLE_BODY: ReasonSpec(400, "The request body cannot be read."),
     Reason.UPGRADE_NOT_ALLOWED: ReasonSpec(403, "Protocol upgrades are not declared here."),
     Reason.METHOD_NOT_ALLOWED: ReasonSpec(405, "The method is not declared here."),

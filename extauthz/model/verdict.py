@@ -48,6 +48,18 @@ class UseMethod:
 Remedy = ObtainScopes | StepUp | UseMethod
 
 
+def to_published(remedy: Remedy) -> dict[str, object]:
+    """Return the JSON form of a remedy, one for problem bodies and decision records; `kind` tells which it is."""
+    match remedy:
+        case ObtainScopes(scopes):
+            return {"kind": "scopes", "scopes": list(scopes)}
+        case UseMethod(methods):
+            return {"kind": "method", "methods": list(methods)}
+        case StepUp(acr_values, max_age):
+            age = {} if max_age is None else {"max_age": max_age}
+            return {"kind": "step_up", "acr_values": list(acr_values), **age}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trail:
     """Which rules took part, for the record.

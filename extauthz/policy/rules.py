@@ -22,8 +22,10 @@ class ConditionFailed(Exception):  # noqa: N818 — it is an outcome of evaluati
 class Condition(Protocol):
     """A compiled `when`."""
 
-    reads: frozenset[str]
-    """Flat names of the facts it reads."""
+    @property
+    def reads(self) -> frozenset[str]:
+        """Flat names of the facts it reads."""
+        ...
 
     def holds(self, facts: Facts) -> bool:
         """Return whether the condition holds.
@@ -74,10 +76,15 @@ MET = Met()
 class Requirement(Protocol):
     """A compiled requirement."""
 
-    kind: str
-    """Its name in the policy language, for example `scopes`."""
-    reads: frozenset[str]
-    """Flat names of the facts it reads."""
+    @property
+    def kind(self) -> str:
+        """Its name in the policy language, for example `scopes`."""
+        ...
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Flat names of the facts it reads."""
+        ...
 
     def find(self, facts: Facts) -> Finding:
         """Return whether the requirement holds for these facts; never raises."""

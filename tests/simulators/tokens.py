@@ -50,7 +50,7 @@ def algorithm_of(name: str) -> Algorithm:
         return _ec_algorithm(name)
     if name in {"EdDSA", "Ed25519"}:
         return OKPAlgorithm()
-    maker: Any = RSAAlgorithm if name.startswith("RS") else RSAPSSAlgorithm
+    maker = RSAAlgorithm if name.startswith("RS") else RSAPSSAlgorithm
     return maker(getattr(maker, f"SHA{name[2:]}"))
 
 

@@ -1,0 +1,145 @@
+"""Decision → one line of JSON, for people who ask afterwards.
+
+A record is built from named fields: what is not listed here is not written. Header values, queries, bodies, tokens and
+claims are not listed. Texts that clients choose (method, host, path, request id, attributes) are bounded and redacted
+(`redact.py`). Session and token ids are identifiers and are kept, because revocation starts from them.
+
+What was not reached or is not known is absent. The shape is `record.schema.json`, beside this file; members are added,
+never renamed silently.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+from extauthz.audit.redact import to_recorded
+from extauthz.model.verdict import Allow, to_published
+
+if TYPE_CHECKING:
+    from extauthz.clock import Instant
+    from extauthz.model.decision import Decision, Target
+    from extauthz.model.identity import Identity, Principal
+    from extauthz.model.request import Request
+    from extauthz.model.verdict import Trail, Verdict
+
+Record = dict[str, Any]
+"""A JSON object as `record.schema.json` describes it."""
+
+_MICROSECONDS: Final = 1_000_000
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
+"""ASCII only, so that no terminal or log reader is fooled by control characters or line separators."""
+
+
+def to_record(decision: Decision, latency: float) -> Record:
+    """Return the record of a decision.
+
+    Args:
+        decision: what was decided.
+        latency: seconds between receiving the question and having the answer.
+    """
+    record: Record = {
+        "time": to_rfc3339(decision.at),
+        "decision_id": decision.decision_id,
+        "outcome": "allow" if decision.allowed else "deny",
+        "reason": decision.reason.value,
+        "latency_us": round(latency * _MICROSECONDS),
+    }
+    _add_verdict(record, decision.verdict)
+    if decision.policy:
+        record["policy"] = decision.policy
+    if decision.proxy:
+        record["proxy"] = decision.proxy
+    if decision.target is not None:
+        _add_target(record, decision.target)
+    if decision.attributes:
+        record["attributes"] = {
+            name: to_recorded(value) if isinstance(value, str) else value for name, value in decision.attributes.items()
+        }
+    if decision.identity is not None:
+        _add_identity(record, decision.identity)
+    if decision.request is not None:
+        _add_request(record, decision.request)
+    return record
+
+
+def to_line(record: Record) -> bytes:
+    """Return a record as one line of JSON, newline included."""
+    return _ENCODER.encode(record).encode("ascii") + b"\n"
+
+
+def to_rfc3339(at: Instant) -> str:
+    """Return an instant in UTC with microseconds (RFC 3339)."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _add_verdict(record: Record, verdict: Verdict) -> None:
+    if verdict.rule:
+        record["rule"] = verdict.rule
+    rules = _to_rules(verdict.trail)
+    if rules:
+        record["rules"] = {name: list(ids) for name, ids in rules}
+    if isinstance(verdict, Allow):
+        return
+    if verdict.remedies:
+        record["remedies"] = [to_published(remedy) for remedy in verdict.remedies]
+    if verdict.inner:
+        record["inner"] = to_recorded(verdict.inner)
+
+
+@lru_cache(maxsize=1024)
+def _to_rules(trail: Trail) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return the lists of a trail that are not empty."""
+    lists = (
+        ("met", trail.met),
+        ("unmet", trail.unmet),
+        ("would_deny", trail.would_deny),
+        ("would_allow", trail.would_allow),
+    )
+    return tuple((name, ids) for name, ids in lists if ids)
+
+
+def _add_target(record: Record, target: Target) -> None:
+    record["resource"] = target.resource
+    record["action"] = target.action
+
+
+def _add_identity(record: Record, identity: Identity) -> None:
+    record["subject"] = _to_party(identity.subject)
+    if identity.actor is not None:
+        record["actor"] = _to_party(identity.actor)
+    if identity.chain:
+        record["chain"] = [_to_party(party) for party in identity.chain]
+    known = (
+        ("client", identity.client),
+        ("tenant", identity.tenant),
+        ("session", identity.session),
+        ("token_id", identity.token_id),
+        ("workload", identity.workload),
+        ("profile", identity.profile),
+    )
+    record.update((name, to_recorded(text)) for name, text in known if text)
+
+
+def _to_party(party: Principal) -> dict[str, str]:
+    known = (
+        ("issuer", party.issuer),
+        ("subject", party.subject),
+        ("kind", party.kind.value if party.kind is not None else ""),
+        ("client", party.client),
+    )
+    return {name: to_recorded(text) for name, text in known if text}
+
+
+def _add_request(record: Record, request: Request) -> None:
+    known = (
+        ("method", request.method),
+        ("host", request.host),
+        ("path", request.path),
+        ("source", request.source.address),
+        ("request_id", request.request_id),
+        ("trace_id", request.trace_id),
+    )
+    record.update((name, to_recorded(text)) for name, text in known if text)

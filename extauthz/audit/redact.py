@@ -1,0 +1,21 @@
+"""Text from a request → text for a record: bounded, encodable, without what looks like a secret."""
+
+from __future__ import annotations
+
+from extauthz.limits import MAX_RECORDED_TEXT
+from extauthz.redact import redact
+
+_CUT = "…"
+
+
+def to_recorded(text: str) -> str:
+    """Return `text` fit for a record.
+
+    It is cut *before* it is searched, so that hostile lengths cost nothing. What a cut leaves of a signed token still
+    starts like one, and is redacted.
+    """
+    if len(text) > MAX_RECORDED_TEXT:
+        text = text[:MAX_RECORDED_TEXT] + _CUT
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return redact(text)

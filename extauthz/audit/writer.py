@@ -1,0 +1,264 @@
+"""Decision records to a file or to standard output: a bounded queue and one thread.
+
+**Overflow.** `offer` never blocks. When `queue` records wait, it returns False, and the server then refuses instead of
+allowing without a record (`overflow: refuse`); with `overflow: drop` the record is counted and lost, and `offer`
+returns True.
+
+**Failure.** A record that was taken is not lost while the process lives. When a write fails (disk full, file gone, I/O
+error) the batch is kept, the file is opened anew, and the rest is tried again with growing pauses; meanwhile the queue
+fills and the overflow rule holds. A line is finished or taken back, so none is torn and none is written twice.
+
+**Durability.** A written line is with the operating system; there is no fsync per record. A crash of the process loses
+what waits in the queue, a power cut what the system had not flushed.
+
+Records are built by `offer` in the caller's thread: the queue then holds small bounded dicts, not requests with bodies
+and tokens. Text is made of them in the writer's thread.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+import structlog
+
+from extauthz.audit.record import Record, to_line, to_record, to_rfc3339
+from extauthz.audit.target import FileTarget, LineTarget, StdoutTarget
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from extauthz.model.decision import Decision
+
+_log = structlog.get_logger(__name__)
+
+_BATCH: Final = 512
+"""Records that are written in one system call at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordCounts:
+    """How the writer fares.
+
+    Attributes:
+        written: records handed to the operating system whole.
+        refused: records that found no room and were refused.
+        dropped: records that found no room and were lost (`overflow: drop`).
+        waiting: records taken and not written yet.
+        failing: whether the last attempt to write failed.
+    """
+
+    written: int
+    refused: int
+    dropped: int
+    waiting: int
+    failing: bool
+
+
+class RecordWriter:
+    """Writes decision records; implements `ports.RecordSink`. Call `close` when done.
+
+    Args:
+        path: file to append to, or `-` for standard output.
+        queue: records that may wait.
+        overflow: what `offer` does when they do.
+        first_pause: seconds before the second attempt after a failed write; each further pause is twice as long.
+        longest_pause: seconds, the most that a pause grows to.
+
+    Raises:
+        OSError: the file cannot be opened. The server must not start without its records.
+    """
+
+    def __init__(
+        self,
+        path: Path | Literal["-"],
+        *,
+        queue: int = 10_000,
+        overflow: Literal["refuse", "drop"] = "refuse",
+        first_pause: float = 0.1,
+        longest_pause: float = 5.0,
+    ) -> None:
+        self._target: LineTarget = StdoutTarget() if path == "-" else FileTarget(path)
+        self._capacity = queue
+        self._overflow = overflow
+        self._first_pause = first_pause
+        self._longest_pause = longest_pause
+        self._queue: deque[Record] = deque()
+        self._changed = threading.Condition()
+        self._idle = False
+        self._closing = False
+        self._abandoned = False
+        self._reopen_wanted = False
+        self._in_hand = 0
+        self._written = self._refused = self._dropped = 0
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="extauthz-records", daemon=True)
+        self._thread.start()
+
+    def offer(self, decision: Decision, latency: float) -> bool:
+        """Take one decision for the record without blocking; return False when there is no room, or after `close`."""
+        record = _build(decision, latency)
+        with self._changed:
+            if self._closing:
+                self._refused += 1
+                return False
+            if len(self._queue) + self._in_hand >= self._capacity:
+                return self._overflowed()
+            self._queue.append(record)
+            if self._idle:
+                self._changed.notify_all()
+        return True
+
+    def counts(self) -> RecordCounts:
+        """Return how the writer fares now."""
+        with self._changed:
+            waiting = len(self._queue) + self._in_hand
+            return RecordCounts(self._written, self._refused, self._dropped, waiting, self._failing)
+
+    def reopen(self) -> None:
+        """Open the file by its name again, soon; for log rotation by renaming."""
+        with self._changed:
+            self._reopen_wanted = True
+            self._changed.notify_all()
+
+    def close(self, timeout: float) -> int:
+        """Write what waits, then stop.
+
+        Args:
+            timeout: seconds for that.
+
+        Returns:
+            Records that could not be written; they are lost.
+        """
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+        with self._changed:
+            self._abandoned = True
+            self._changed.notify_all()
+        lost = self.counts().waiting
+        if lost:
+            _log.error("decision records lost", records=lost)
+        return lost
+
+    def _overflowed(self) -> bool:
+        if self._overflow == "drop":
+            self._dropped += 1
+            return True
+        self._refused += 1
+        return False
+
+    def _run(self) -> None:
+        try:
+            while self._take_turn():
+                pass
+        except Exception:  # noqa: BLE001 — a thread that dies unseen would leave records waiting for ever
+            _log.exception("decision records stopped")
+            self._failing = True
+        finally:
+            with self._changed:
+                self._closing = True  # Nothing is taken any more, so nothing is allowed without a record.
+            self._target.close()
+
+    def _take_turn(self) -> bool:
+        """Wait for work and do it; return False when there will be none any more."""
+        with self._changed:
+            self._idle = True
+            while not (self._queue or self._closing or self._reopen_wanted):
+                self._changed.wait()
+            self._idle = False
+            reopen, self._reopen_wanted = self._reopen_wanted, False
+            batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            self._in_hand = len(batch)
+        if reopen:
+            self._try_reopen()
+        if not batch:
+            return reopen
+        return self._write([_to_line(record) for record in batch])
+
+    def _try_reopen(self) -> None:
+        try:
+            self._target.reopen()
+        except OSError as error:
+            # The old file stays open and goes on taking records.
+            _log.error("record file could not be opened anew", errno=error.errno)
+
+    def _write(self, lines: list[bytes]) -> bool:
+        """Write `lines` however many attempts it takes; return False when `close` gave up on them."""
+        text = memoryview(b"".join(lines))
+        done = reported = 0
+        pause = self._first_pause
+        while done < len(text):
+            try:
+                done += self._target.append(text[done:])
+            except OSError as error:
+                reported = self._report(text, reported, done)
+                if not self._pause_after(error, pause):
+                    return False
+                pause = min(pause * 2, self._longest_pause)
+                done = self._recover(text, done)
+            else:
+                pause = self._first_pause
+                self._failing = False
+        self._report(text, reported, done)
+        return True
+
+    def _report(self, text: memoryview, reported: int, done: int) -> int:
+        """Count the lines that became whole since the last report; return how many bytes are now accounted for."""
+        whole = bytes(text[reported:done]).count(b"\n")
+        with self._changed:
+            self._written += whole
+            self._in_hand -= whole
+        return _line_start(text, done)
+
+    def _pause_after(self, error: OSError, pause: float) -> bool:
+        """Say once that writing fails and wait; return False when `close` gave up."""
+        if not self._failing:
+            _log.error("decision records cannot be written", errno=error.errno)
+        with self._changed:
+            self._failing = True
+            if not self._abandoned:
+                self._changed.wait(pause)
+            return not self._abandoned
+
+    def _recover(self, text: memoryview, done: int) -> int:
+        """Ready the target for another attempt; return where in `text` it starts."""
+        start = _line_start(text, done)
+        return start if self._target.recover(done - start) else done
+
+
+def _build(decision: Decision, latency: float) -> Record:
+    """Return the record; a decision that cannot be recorded in full is recorded in short rather than not at all."""
+    try:
+        return to_record(decision, latency)
+    except Exception as error:  # noqa: BLE001 — a fault in recording must not become the caller's
+        return _short_record(decision, type(error).__name__)
+
+
+def _short_record(decision: Decision, fault: str) -> Record:
+    return {
+        "time": to_rfc3339(decision.at),
+        "decision_id": decision.decision_id,
+        "outcome": "allow" if decision.allowed else "deny",
+        "reason": decision.reason.value,
+        "latency_us": 0,
+        "inner": f"the record could not be built in full: {fault}",
+    }
+
+
+def _to_line(record: Record) -> bytes:
+    """Return the line; a record that has no JSON form is written in short, so that one fault stops no other."""
+    try:
+        return to_line(record)
+    except (TypeError, ValueError, RecursionError) as error:
+        kept = {name: str(record[name]) for name in ("time", "decision_id", "outcome", "reason")}
+        inner = f"the record has no JSON form: {type(error).__name__}"
+        return to_line({**kept, "latency_us": 0, "inner": inner})
+
+
+def _line_start(text: memoryview, done: int) -> int:
+    """Return where the line that position `done` is in starts."""
+    return bytes(text[:done]).rfind(b"\n") + 1

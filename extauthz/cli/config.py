@@ -1,0 +1,35 @@
+"""`extauthz config`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from extauthz.cli.options import ConfigOption  # noqa: TC001 — typer reads annotations at run time
+from extauthz.cli.problems import or_exit
+from extauthz.config import show
+from extauthz.config.insecure import cautions, weakenings
+from extauthz.config.load import load_with_origins
+from extauthz.config.reference import reference_page
+
+config_app = typer.Typer(add_completion=False)
+
+
+@config_app.command()
+def config(
+    *,
+    config: ConfigOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, without origins.")] = False,
+    reference: Annotated[bool, typer.Option("--reference", help="Print the reference page of all settings.")] = False,
+) -> None:
+    """Print the settings in force, where each comes from, and what weakens the server. Secrets are masked."""
+    if reference:
+        typer.echo(reference_page(), nl=False)
+        return
+    loaded = or_exit(lambda: load_with_origins(config))
+    typer.echo(show.as_json(loaded) if as_json else show.as_yaml(loaded), nl=as_json)
+    for sentence in weakenings(loaded.settings):
+        typer.echo(f"WEAKENED: {sentence}", err=True)
+    for sentence in cautions(loaded.settings):
+        typer.echo(f"note: {sentence}", err=True)

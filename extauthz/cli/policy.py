@@ -1,0 +1,60 @@
+"""`extauthz policy`: tools for people who write policy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from extauthz.errors import ConfigError, PolicyError
+
+policy_app = typer.Typer(name="policy", help="Check policy files.", no_args_is_help=True)
+
+
+@policy_app.callback()
+def policy() -> None:
+    """Work with policy files."""
+
+
+@policy_app.command()
+def check(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Policy files, or directories of *.yaml files.", show_default=False)
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Settings file: checks the names of its profiles, and its policy where no path is given."),
+    ] = None,
+) -> None:
+    """Report every problem in policy files by file, line and fix; exit with 1 when there is one."""
+    # Imported here so that `extauthz --help` stays quick.
+    from extauthz.config.policyfiles import load_policy_files  # noqa: PLC0415
+    from extauthz.policy.compile import PolicyContext, ProfileFace, compile_policy  # noqa: PLC0415
+
+    context = PolicyContext()
+    if config is not None:
+        from extauthz.config.load import load_settings  # noqa: PLC0415
+
+        try:
+            settings = load_settings(config)
+        except ConfigError as error:
+            typer.echo(str(error), err=True)
+            raise typer.Exit(2) from error
+        faces = {name: ProfileFace(profile.audience, profile.realm) for name, profile in settings.profiles.items()}
+        context = PolicyContext(profiles=faces, acr=settings.acr)
+        paths = paths or list(settings.policy)
+    if not paths:
+        typer.echo("Name policy files or directories, or a settings file with --config.", err=True)
+        raise typer.Exit(2)
+    try:
+        ruleset = compile_policy(load_policy_files(paths), context)
+    except PolicyError as error:
+        for problem in error.problems:
+            typer.echo(str(problem), err=True)
+        count = len(error.problems)
+        typer.echo(f"{count} problem{'' if count == 1 else 's'}; nothing of this policy would be used.", err=True)
+        raise typer.Exit(1) from error
+    for warning in ruleset.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"ok: {ruleset.counts}; revision {ruleset.revision}")

@@ -1,0 +1,41 @@
+"""Every setting that weakens the server, in one place: what `extauthz serve` prints loudly at start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extauthz.config.settings import Settings
+
+
+def weakenings(settings: Settings) -> list[str]:
+    """Return a sentence for each weakening setting that is on: its name, and what it gives away."""
+    found = []
+    if settings.insecure.unauthenticated_proxies:
+        found.append(
+            "insecure.unauthenticated_proxies: whoever reaches a loopback or Unix listener may ask about any request"
+        )
+    if settings.insecure.plaintext_beyond_loopback:
+        found.append(
+            "insecure.plaintext_beyond_loopback: questions, credentials included, may cross the network in the clear"
+        )
+    if settings.records.overflow == "drop":
+        found.append("records.overflow=drop: access may be granted without a record of it")
+    found += [
+        f"issuers[{issuer.issuer}].keys.insecure_http: whoever is on the path can forge this issuer's tokens"
+        for issuer in settings.issuers
+        if issuer.keys.insecure_http
+    ]
+    return found
+
+
+def cautions(settings: Settings) -> list[str]:
+    """Return a sentence for each setting that is safe, yet is hardly what was meant."""
+    found = []
+    if not settings.proxies and not settings.insecure.unauthenticated_proxies:
+        found.append(
+            "no proxy is configured: every question is refused with `proxy_unauthenticated`; add one to `proxies`"
+        )
+    if not settings.issuers:
+        found.append("no issuer is configured: only resources with `credential: none` can be reached")
+    return found

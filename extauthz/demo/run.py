@@ -1,0 +1,101 @@
+"""Walks the tour: sends every stop's request through Envoy, judges the answers, shows them as a table."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from extauthz.demo.judge import find_differences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from extauthz.demo.ask import Answer, Ask
+    from extauthz.demo.issuer import Issuer
+    from extauthz.demo.stage import Stage
+    from extauthz.demo.tour import Expect, Stop, Token
+
+ROUNDS: Final = 3
+"""How often each request is sent: every answer must be the expected one, the fastest is the latency shown."""
+
+STRANGER_KID: Final = "never-published"
+"""Key name of the impostor whom the issuer does not know."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One stop and what came of it.
+
+    Attributes:
+        expect: what was expected with the Envoy configuration of this run.
+        answer: the first answer.
+        milliseconds: of the fastest round trip through Envoy.
+        differences: in words; empty when every answer was as expected.
+    """
+
+    stop: Stop
+    expect: Expect
+    answer: Answer
+    milliseconds: float
+    differences: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Wallet:
+    """The tokens of one run: equal recipes are the same token."""
+
+    issuer: Issuer
+    held: dict[Token, str] = field(default_factory=dict)
+
+    def fetch(self, token: Token) -> str:
+        """Return the token, minted the first time it is asked for."""
+        if token not in self.held:
+            if token.forged:
+                self.held[token] = self.issuer.forge(token.client)
+            elif token.stranger:
+                self.held[token] = self.issuer.forge(token.client, kid=STRANGER_KID)
+            else:
+                self.held[token] = self.issuer.mint(token.client, token.wish)
+        return self.held[token]
+
+    def sign(self, stop: Stop) -> Ask:
+        """Return the stop's request with its tokens."""
+        lines = tuple(
+            ("authorization", f"Bearer {self.fetch(token)}")
+            for token in (stop.token, stop.second_token)
+            if token is not None
+        )
+        return replace(stop.ask, headers=(*stop.ask.headers, *lines))
+
+
+def walk(stage: Stage, stops: Iterable[Stop], *, hardened: bool) -> Iterator[Visit]:
+    """Send each stop's request in order and yield what came of it.
+
+    Raises:
+        OSError: Envoy stopped answering.
+    """
+    wallet = Wallet(stage.issuer)
+    for stop in stops:
+        if stop.rotate:
+            stage.issuer.rotate()
+        ask = wallet.sign(stop)
+        expect = stop.hardened if hardened and stop.hardened is not None else stop.expect
+        answers = [stage.edge.send(ask) for _ in range(ROUNDS)]
+        differences = {text: None for answer in answers for text in find_differences(answer, expect)}
+        yield Visit(
+            stop=stop,
+            expect=expect,
+            answer=answers[0],
+            milliseconds=1000 * min(answer.seconds for answer in answers),
+            differences=tuple(differences),
+        )
+
+
+def find_record(lines: Iterable[str], decision_id: str) -> dict[str, object] | None:
+    """Return the decision record with this id, None when it is not among the lines."""
+    for line in lines:
+        if decision_id in line:
+            record: dict[str, object] = json.loads(line)
+            return record
+    return None

@@ -1,0 +1,132 @@
+"""Typed readers for claims. A claim of the wrong type refuses the token; it never reads as absent or as another type.
+
+Every reader raises `Refusal(credentials_malformed)` with the claim's name, which is ours, and never with its value.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from extauthz.clock import Instant
+from extauthz.errors import Refusal
+from extauthz.limits import MAX_CLAIM_STRING_BYTES, MAX_NUMERIC_DATE
+from extauthz.model.reason import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_FIRST_PRINTABLE: Final = " "
+_DELETE: Final = "\x7f"
+
+
+def refuse_claim(name: str, what: str) -> NoReturn:
+    """Refuse a token because of the claim `name`.
+
+    Args:
+        name: the claim as we or the operator call it, never as the token does.
+        what: what it must be, for the sentence "The claim `name` must be …".
+
+    Raises:
+        Refusal: always.
+    """
+    raise Refusal(Reason.CREDENTIALS_MALFORMED, f"The claim `{name}` must be {what}.")
+
+
+def find_claim(claims: Mapping[str, Any], name: str) -> Any:
+    """Return the value of a claim, None when it is absent or `null`.
+
+    A claim of exactly this name wins, since names may be URLs; else dots step into objects.
+    """
+    if name in claims:
+        return claims[name]
+    value: Any = claims
+    for step in name.split("."):
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def required_text(claims: Mapping[str, Any], name: str) -> str:
+    """Return a claim that is a non-empty string.
+
+    Raises:
+        Refusal: it is absent, or not such a string.
+    """
+    return text_of(claims.get(name), name)
+
+
+def optional_text(claims: Mapping[str, Any], name: str) -> str:
+    """Return a claim that is a non-empty string, or the empty string when it is absent.
+
+    Raises:
+        Refusal: it is there and is not such a string; JSON `null` is not absence.
+    """
+    return text_of(claims[name], name) if name in claims else ""
+
+
+def text_of(value: Any, name: str) -> str:
+    """Return `value` when it is a non-empty string that may become part of an identity.
+
+    Control characters are refused: identities travel in headers, logs and records.
+
+    Raises:
+        Refusal: it is no such string.
+    """
+    if (
+        not isinstance(value, str)
+        or not value
+        or len(value.encode()) > MAX_CLAIM_STRING_BYTES
+        or any(character < _FIRST_PRINTABLE or character == _DELETE for character in value)
+    ):
+        refuse_claim(name, f"a string of 1 to {MAX_CLAIM_STRING_BYTES} bytes without control characters")
+    return value
+
+
+def texts_of(value: Any, name: str) -> tuple[str, ...]:
+    """Return `value` when it is a list of such strings; None, which is absence, is the empty list.
+
+    Raises:
+        Refusal: it is anything else; a single string is not a list.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, list):
+        refuse_claim(name, "a list of strings")
+    return tuple(text_of(member, name) for member in value)
+
+
+def required_instant(claims: Mapping[str, Any], name: str) -> Instant:
+    """Return a claim that is a NumericDate (RFC 7519 section 2).
+
+    Raises:
+        Refusal: it is absent, no number, a boolean (which Python counts among the integers), or out of range.
+    """
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_NUMERIC_DATE:
+        refuse_claim(name, "a number of seconds since 1970")
+    return Instant(float(value))
+
+
+def optional_instant(claims: Mapping[str, Any], name: str) -> Instant | None:
+    """Return a claim that is a NumericDate, or None when it is absent.
+
+    Raises:
+        Refusal: it is there and is no NumericDate.
+    """
+    return required_instant(claims, name) if name in claims else None
+
+
+def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
+    """Return the members of the `scope` string (RFC 6749 section 3.3); none when it is absent or empty.
+
+    Raises:
+        Refusal: it is no string, or a member holds a character that scopes cannot have.
+    """
+    value = claims.get("scope", "")
+    if not isinstance(value, str) or not all(_may_be_in_scope(character) for character in value):
+        refuse_claim("scope", "a string of scopes separated by spaces")
+    return frozenset(value.split())
+
+
+def _may_be_in_scope(character: str) -> bool:
+    # RFC 6749 appendix A.4: %x21, %x23-5B, %x5D-7E, and the space between two scopes.
+    return " " <= character <= "~" and character not in '"\\'

@@ -1,0 +1,123 @@
+"""Takes a compact JWS apart (RFC 7515 section 7.1) without believing anything in it.
+
+1. Size first: nothing is decoded that is longer than `MAX_TOKEN_BYTES`.
+2. Shape: three non-empty parts of `[A-Za-z0-9_-]`. So JSON serialisations, encrypted tokens (five parts) and unsigned
+   tokens (an empty third part) end here.
+3. Each part in the only spelling of its bytes.
+4. The header is strict JSON: no duplicate members, bounded depth. `alg` is a string; `kid` and `typ` are, when present.
+5. `crit` is refused whatever it lists, since we implement no extension (RFC 7515 section 4.1.11); `b64` (RFC 7797) and
+   the encryption members are refused too, because they change what the other parts mean.
+
+`jku`, `x5u`, `jwk` and `x5c` are left unread: keys come from configured issuers only (RFC 8725 section 3.10). The
+payload is not parsed here and no signature is checked here.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from extauthz.errors import JoseError, StrictJsonError
+from extauthz.jose.base64url import from_base64url
+from extauthz.limits import MAX_JOSE_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES
+from extauthz.strictjson import load_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_COMPACT: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_REFUSED_MEMBERS: Final = ("crit", "b64", "enc", "zip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnverifiedJws:
+    """The parts of a token that nobody has verified.
+
+    Attributes:
+        algorithm: `alg` as sent; it may name an algorithm only after the issuer's allow-list agreed.
+        kid: `kid` as sent, None when absent. A look-up key and nothing else.
+        typ: `typ` as sent, None when absent.
+        header: all members of the header.
+        payload: the decoded second part.
+        signing_input: the bytes that the signature covers.
+        signature: the decoded third part.
+    """
+
+    algorithm: str
+    kid: str | None
+    typ: str | None
+    header: Mapping[str, Any]
+    payload: bytes
+    signing_input: bytes
+    signature: bytes
+
+
+def parse_compact(unverified_text: str) -> UnverifiedJws:
+    """Return the parts of a compact JWS.
+
+    Raises:
+        JoseError: it breaks one of the rules at the top of this file.
+    """
+    # 1. Size.
+    if len(unverified_text) > MAX_TOKEN_BYTES:
+        message = "the token is too long"
+        raise JoseError(message)
+    # 2. Shape.
+    match = _COMPACT.fullmatch(unverified_text)
+    if match is None:
+        message = "not three non-empty base64url parts"
+        raise JoseError(message)
+    # 3. Spelling.
+    raw_header, payload, signature = (from_base64url(part) for part in match.groups())
+    # 4. and 5. Header.
+    header = _load_header(raw_header)
+    return UnverifiedJws(
+        algorithm=_required_text(header, "alg"),
+        kid=_kid(header),
+        typ=_optional_text(header, "typ"),
+        header=header,
+        payload=payload,
+        signing_input=unverified_text[: match.end(2)].encode(),
+        signature=signature,
+    )
+
+
+def _load_header(raw: bytes) -> Mapping[str, Any]:
+    try:
+        header = load_object(raw, max_bytes=MAX_JOSE_HEADER_BYTES)
+    except StrictJsonError:
+        message = "the header is not a strict JSON object"
+        raise JoseError(message) from None
+    for name in _REFUSED_MEMBERS:
+        if name in header:
+            message = f"the header has a `{name}` member"
+            raise JoseError(message)
+    return header
+
+
+def _required_text(header: Mapping[str, Any], name: str) -> str:
+    value = _optional_text(header, name)
+    if value is None:
+        message = f"the header has no `{name}`"
+        raise JoseError(message)
+    return value
+
+
+def _optional_text(header: Mapping[str, Any], name: str) -> str | None:
+    if name not in header:
+        return None
+    value = header[name]
+    if not isinstance(value, str):
+        message = f"`{name}` is not a string"
+        raise JoseError(message)
+    return value
+
+
+def _kid(header: Mapping[str, Any]) -> str | None:
+    kid = _optional_text(header, "kid")
+    # Counted in characters: at most four bytes each, and only an upper bound is needed.
+    if kid is not None and not 0 < len(kid) <= MAX_KID_BYTES:
+        message = "`kid` is empty or too long"
+        raise JoseError(message)
+    return kid

@@ -1,0 +1,212 @@
+"""The attributes of a resource: typed and closed, each read from one place, or a refusal that names the attribute.
+
+A decided value has one reading: several values of a query parameter or header are a refusal, as is an empty one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, assert_never
+
+from extauthz.errors import Refusal
+from extauthz.limits import MAX_ATTRIBUTE_LENGTH
+from extauthz.model.reason import Reason
+from extauthz.policy.body import find_member, read_json_body
+from extauthz.policy.names import FactType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from extauthz.model.facts import AttributeValue
+    from extauthz.model.request import Request
+
+_WHOLE_NUMBER: Final = re.compile(r"0|-?[1-9][0-9]{0,17}")
+"""Decimal without sign plus, spaces or leading zeros, which some read as octal; 18 digits fit 64 bits."""
+
+_INT64: Final = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True)
+class FromPath:
+    """A path parameter: the segment at `position`, or with `rest` that and all following ones joined by `/`."""
+
+    position: int
+    rest: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FromQuery:
+    """The query parameter `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromHeader:
+    """The header `name`, in lower case."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FromBody:
+    """The member of the JSON body at `path`."""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FromContext:
+    """The `context_extensions` entry `name` of the route in Envoy; clients cannot set it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """A value that the policy states."""
+
+    value: AttributeValue
+
+
+Origin = FromPath | FromQuery | FromHeader | FromBody | FromContext | Fixed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """One declared attribute.
+
+    Attributes:
+        name: without `resource.`.
+        origin: where it is read.
+        type: text, number or flag.
+        one_of: the only values accepted; empty when any is.
+        optional: whether it may be missing; it is then not known, so a condition that reads it fails.
+    """
+
+    name: str
+    origin: Origin
+    type: FactType = FactType.TEXT
+    one_of: tuple[AttributeValue, ...] = ()
+    optional: bool = False
+
+
+def read_attributes(attributes: tuple[Attribute, ...], request: Request) -> dict[str, AttributeValue]:
+    """Return the attributes of the resource that a request means, by name; a missing optional one is left out.
+
+    Raises:
+        Refusal: `malformed_request` or, for the body, `unreadable_body`: one is missing, doubled, of the wrong type or
+            not among the declared values.
+    """
+    body: dict[str, Any] | None = None
+    found: dict[str, AttributeValue] = {}
+    for attribute in attributes:
+        origin = attribute.origin
+        if isinstance(origin, Fixed):
+            found[attribute.name] = origin.value
+            continue
+        if isinstance(origin, FromBody):
+            body = read_json_body(request) if body is None else body
+            value = _typed(attribute, find_member(body, origin.path))
+        else:
+            value = _parsed(attribute, _find_text(attribute, origin, request))
+        if value is not None:
+            found[attribute.name] = _closed(attribute, value)
+    return found
+
+
+def _find_text(
+    attribute: Attribute, origin: FromPath | FromQuery | FromHeader | FromContext, request: Request
+) -> str | None:
+    match origin:
+        case FromPath(position, rest):
+            return "/".join(request.segments[position:]) if rest else request.segments[position]
+        case FromQuery(name):
+            return _single(attribute, tuple(value for key, value in request.query if key == name))
+        case FromHeader(name):
+            values = request.headers.all(name)
+            if not request.headers.exact and any("," in value for value in values):
+                # Envoy may have joined several lines into this one; nobody can tell any more.
+                raise _refusal(attribute, "must be sent once, without a comma")
+            return _single(attribute, values)
+        case FromContext(name):
+            return request.context.get(name)
+        case _:
+            assert_never(origin)
+
+
+def _single(attribute: Attribute, values: tuple[str, ...]) -> str | None:
+    if len(values) > 1:
+        raise _refusal(attribute, "must be sent once")
+    return values[0] if values else None
+
+
+def _parsed(attribute: Attribute, text: str | None) -> AttributeValue | None:
+    """Return the value that a text stands for."""
+    if text is None:
+        _require_optional(attribute)
+        return None
+    match attribute.type:
+        case FactType.NUMBER:
+            if _WHOLE_NUMBER.fullmatch(text) is None:
+                raise _refusal(attribute, "must be a whole number")
+            return int(text)
+        case FactType.FLAG:
+            if text not in {"true", "false"}:
+                raise _refusal(attribute, "must be true or false")
+            return text == "true"
+        case _:
+            return text
+
+
+_JSON_TYPES: Final[dict[FactType, tuple[Callable[[Any], bool], str]]] = {
+    FactType.TEXT: (lambda value: isinstance(value, str), "must be a string"),
+    FactType.NUMBER: (lambda value: type(value) is int and value in _INT64, "must be a whole number"),
+    FactType.FLAG: (lambda value: isinstance(value, bool), "must be true or false"),
+}
+
+
+def _typed(attribute: Attribute, value: Any) -> AttributeValue | None:
+    """Return a JSON value that has the declared type already; nothing is converted."""
+    if value is None:
+        _require_optional(attribute)
+        return None
+    fits, demand = _JSON_TYPES[attribute.type]
+    if not fits(value):
+        raise _refusal(attribute, demand)
+    typed: AttributeValue = value
+    return typed
+
+
+def _require_optional(attribute: Attribute) -> None:
+    if not attribute.optional:
+        raise _refusal(attribute, f"is missing; send it as {_described(attribute.origin)}")
+
+
+def _closed(attribute: Attribute, value: AttributeValue) -> AttributeValue:
+    if value == "":
+        raise _refusal(attribute, "must not be empty")
+    if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_LENGTH:
+        raise _refusal(attribute, f"must have at most {MAX_ATTRIBUTE_LENGTH} characters")
+    if attribute.one_of and value not in attribute.one_of:
+        raise _refusal(attribute, "must be one of " + ", ".join(str(choice) for choice in attribute.one_of))
+    return value
+
+
+def _described(origin: Origin) -> str:
+    match origin:
+        case FromQuery(name):
+            return f"query parameter {name}"
+        case FromHeader(name):
+            return f"header {name}"
+        case FromBody(path):
+            return f"member {'.'.join(path)} of the body"
+        case _:
+            return "the route's context extension"
+
+
+def _refusal(attribute: Attribute, demand: str) -> Refusal:
+    """Return the refusal; it names what we expect and says nothing of what was sent."""
+    reason = Reason.UNREADABLE_BODY if isinstance(attribute.origin, FromBody) else Reason.MALFORMED_REQUEST
+    return Refusal(reason, f"{attribute.name} {demand}.", inner=f"attribute {attribute.name}")

@@ -1,0 +1,89 @@
+"""The request body as JSON, or a refusal: a body that policy reads is read completely, in one way, or not at all."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from extauthz.errors import Refusal, StrictJsonError
+from extauthz.limits import MAX_BODY_JSON_BYTES
+from extauthz.model.reason import Reason
+from extauthz.model.request import BodyState
+from extauthz.strictjson import load_object
+
+if TYPE_CHECKING:
+    from extauthz.model.request import Headers, Request
+
+_JSON_TYPE: Final = re.compile(
+    r"""application/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?""", re.IGNORECASE
+)
+"""RFC 9110 section 8.3.1 and RFC 6839 section 3.1. JSON has no other encoding than UTF-8 (RFC 8259 section 8.1)."""
+
+
+def read_json_body(request: Request) -> dict[str, Any]:
+    """Return the JSON object in the body.
+
+    Raises:
+        Refusal: `unreadable_body`: absent, cut off, compressed, of another type, or not JSON with exactly one reading.
+    """
+    state = request.body.state
+    if state is BodyState.ABSENT:
+        raise Refusal(
+            Reason.UNREADABLE_BODY, "This action is decided by the body: send a JSON object.", inner="body: absent"
+        )
+    if state is BodyState.PARTIAL:
+        raise Refusal(
+            Reason.UNREADABLE_BODY,
+            "This action is decided by the body: send one that the proxy can buffer.",
+            inner="body: partial",
+        )
+    _require_plain_json(request.headers)
+    try:
+        return load_object(request.body.raw, max_bytes=MAX_BODY_JSON_BYTES)
+    except StrictJsonError as error:
+        detail = "The body must be one JSON object, without repeated members."
+        raise Refusal(Reason.UNREADABLE_BODY, detail, inner=f"body: {error}") from error
+
+
+def _require_plain_json(headers: Headers) -> None:
+    types = headers.all("content-type")
+    if len(types) != 1 or _JSON_TYPE.fullmatch(types[0]) is None:
+        raise Refusal(
+            Reason.UNREADABLE_BODY, "Send the body with `content-type: application/json`.", inner="body: content-type"
+        )
+    encodings = headers.all("content-encoding")
+    if any(encoding.strip().lower() not in {"", "identity"} for encoding in encodings):
+        raise Refusal(Reason.UNREADABLE_BODY, "Send the body without content-encoding.", inner="body: content-encoding")
+
+
+def find_member(body: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """Return the member at `path`; None when it, or an object on the way, is not there.
+
+    Raises:
+        Refusal: `unreadable_body`: a member on the way is not an object, or another member differs from it in letter
+            case only, which readers that ignore case (Go's `encoding/json`) may take instead. A null is refused as
+            well: it is neither there nor absent.
+    """
+    value: Any = body
+    for name in path:
+        if not isinstance(value, dict):
+            raise Refusal(
+                Reason.UNREADABLE_BODY,
+                f"The member {'.'.join(path)} of the body must be inside an object.",
+                inner="body: not an object",
+            )
+        folded = name.casefold()
+        if any(other != name and other.casefold() == folded for other in value):
+            raise Refusal(
+                Reason.UNREADABLE_BODY,
+                f"The member {name} of the body must be written exactly so, once.",
+                inner="body: case twin",
+            )
+        if name not in value:
+            return None
+        value = value[name]
+    if value is None:
+        raise Refusal(
+            Reason.UNREADABLE_BODY, f"The member {'.'.join(path)} of the body must not be null.", inner="body: null"
+        )
+    return value

@@ -1,0 +1,148 @@
+"""What the CEL compiler accepts and we do not, found by walking the checked expression."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from extauthz.policy.names import Fact, FactType
+from extauthz.validation import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from extauthz.gen.cel.expr.checked_pb2 import CheckedExpr, Expr
+
+
+@dataclass(frozen=True, slots=True)
+class CelProblem:
+    """Something wrong in an expression.
+
+    Attributes:
+        line: 1-based line within the expression.
+        column: 1-based column within that line.
+        message: what is wrong.
+        fix: what to write instead.
+    """
+
+    line: int
+    column: int
+    message: str
+    fix: str = ""
+
+
+_FUNCTIONS: Final = frozenset(
+    {
+        *("_&&_", "_||_", "!_", "_?_:_", "_==_", "_!=_", "_<_", "_<=_", "_>_", "_>=_", "@in"),
+        *("_+_", "_-_", "_*_", "_/_", "_%_", "-_", "_[_]"),
+        *("size", "startsWith", "endsWith", "contains", "matches"),
+        "@not_strictly_false",  # what `exists` and `all` become
+    }
+)
+"""All take time linear in their arguments (`matches` is RE2), whose sizes the limits of requests and tokens bound."""
+
+_COMPARISONS: Final = frozenset({"_==_", "_!=_", "@in"})
+
+
+@dataclass(slots=True)
+class Checker:
+    """Walks one checked expression.
+
+    Attributes:
+        checked: the expression with its references.
+        text: its source.
+        facts: the declared facts.
+        problems: what was found.
+    """
+
+    checked: CheckedExpr
+    text: str
+    facts: Mapping[str, Fact]
+    problems: list[CelProblem] = field(default_factory=list)
+    _loop_variables: dict[str, tuple[str, Fact]] = field(default_factory=dict)
+    _loops: int = 0
+
+    def reads(self) -> frozenset[str]:
+        """Return the facts that the expression reads."""
+        names = {reference.name for reference in self.checked.reference_map.values() if not reference.overload_id}
+        return frozenset(names & self.facts.keys())
+
+    def walk(self, expr: Expr) -> None:
+        """Note every problem in `expr` and below."""
+        match expr.WhichOneof("expr_kind"):
+            case "call_expr":
+                self._call(expr)
+            case "comprehension_expr":
+                self._loop(expr)
+            case "select_expr":
+                self.walk(expr.select_expr.operand)
+            case "list_expr":
+                for element in expr.list_expr.elements:
+                    self.walk(element)
+            case "struct_expr":
+                self._report(expr, "maps and messages are not accepted", "use lists, or comparisons joined by `||`")
+
+    def _call(self, expr: Expr) -> None:
+        call = expr.call_expr
+        if call.function not in _FUNCTIONS:
+            self._report(expr, f"the function `{call.function}` is not accepted", _advice(call.function))
+        if call.function in _COMPARISONS:
+            left, right = call.args
+            self._compare(left, right)
+            self._compare(right, left)
+        if call.HasField("target"):
+            self.walk(call.target)
+        for argument in call.args:
+            self.walk(argument)
+
+    def _compare(self, side: Expr, other: Expr) -> None:
+        """Note literals in `other` that the fact on `side` can never equal."""
+        named = self._fact(side)
+        if named is None or not named[1].vocabulary:
+            return
+        name, fact = named
+        for literal, value in _literals(other):
+            if value not in fact.vocabulary:
+                self._report(literal, f"`{value}` is not a value of {name}", did_you_mean(value, fact.vocabulary))
+
+    def _fact(self, expr: Expr) -> tuple[str, Fact] | None:
+        if expr.WhichOneof("expr_kind") != "ident_expr":
+            return None
+        name = expr.ident_expr.name
+        if name in self._loop_variables:
+            return self._loop_variables[name]
+        fact = self.facts.get(name)
+        return (name, fact) if fact is not None else None
+
+    def _loop(self, expr: Expr) -> None:
+        loop = expr.comprehension_expr
+        if self._loops:
+            self._report(expr, "a loop inside a loop is not accepted", "write two conditions")
+        over = self._fact(loop.iter_range)
+        if over is not None and over[1].type is FactType.TEXTS:
+            self._loop_variables[loop.iter_var] = over
+        self._loops += 1
+        for part in (loop.iter_range, loop.accu_init, loop.loop_condition, loop.loop_step, loop.result):
+            self.walk(part)
+        self._loops -= 1
+        self._loop_variables.pop(loop.iter_var, None)
+
+    def _report(self, expr: Expr, message: str, fix: str) -> None:
+        before = self.text[: self.checked.source_info.positions.get(expr.id, 0)]
+        line = before.count("\n") + 1
+        column = len(before) - (before.rfind("\n") + 1) + 1
+        self.problems.append(CelProblem(line, column, message, fix))
+
+
+def _literals(expr: Expr) -> Iterator[tuple[Expr, str]]:
+    """Yield the text and number literals that `expr` is, or is a list of."""
+    for candidate in expr.list_expr.elements if expr.HasField("list_expr") else (expr,):
+        kind = candidate.const_expr.WhichOneof("constant_kind")
+        if kind in {"string_value", "int64_value"}:
+            yield candidate, str(getattr(candidate.const_expr, kind))
+
+
+def _advice(function: str) -> str:
+    if function in {"timestamp", "duration"} or function.startswith("get"):
+        return "conditions do not see the time; use a requirement such as `step_up`"
+    return "conditions compare facts: use ==, !=, <, >, in, startsWith, endsWith, contains, matches, size"

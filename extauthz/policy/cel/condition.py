@@ -1,0 +1,48 @@
+"""A compiled condition at run time: true, false, or failed; nothing else gets out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cel_expr_python import cel
+
+from extauthz.policy.rules import ConditionFailed
+
+if TYPE_CHECKING:
+    from extauthz.model.facts import Facts
+
+
+@dataclass(frozen=True, slots=True)
+class CelCondition:
+    """A condition in CEL.
+
+    Attributes:
+        text: the expression as written.
+        reads: flat names of the facts it reads.
+        expression: the compiled program; the runtime allows its use by several threads at once.
+    """
+
+    text: str
+    reads: frozenset[str]
+    expression: cel.Expression
+
+    def holds(self, facts: Facts) -> bool:
+        """Return whether the condition holds.
+
+        The runtime returns errors as values that Python takes for true, so the result's type decides, not its truth.
+
+        Raises:
+            ConditionFailed: a fact that mattered is not known, or the evaluation overran its budget.
+        """
+        known = facts.variables
+        try:
+            result = self.expression.eval(data={name: known[name] for name in self.reads if name in known})
+        except RuntimeError as error:
+            message = "the condition could not be evaluated"
+            raise ConditionFailed(message) from error
+        if result.type() != cel.Type.BOOL:
+            unknown = sorted(name for name in self.reads if name not in known)
+            message = "not known: " + ", ".join(unknown) if unknown else "the condition could not be evaluated"
+            raise ConditionFailed(message)
+        return result.value() is True

@@ -1,0 +1,93 @@
+"""The closed vocabulary of facts: flat, typed names that conditions, scope templates and tenant rules may read.
+
+A fact that is not known at run time is absent: reading it fails, it is never empty text. A typo fails at load.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+from extauthz.ids import RuleId
+from extauthz.model.identity import Kind
+from extauthz.model.request import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class FactType(Enum):
+    """The type of a fact."""
+
+    TEXT = "string"
+    NUMBER = "int"
+    FLAG = "bool"
+    TEXTS = "list(string)"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact by name.
+
+    Attributes:
+        type: its type.
+        vocabulary: the only values it, or an element of it, can have; empty when open.
+    """
+
+    type: FactType
+    vocabulary: tuple[str, ...] = ()
+
+
+_KINDS: Final = tuple(kind.value for kind in Kind)
+_TEXT: Final = Fact(FactType.TEXT)
+_TEXTS: Final = Fact(FactType.TEXTS)
+
+FACTS: Final[Mapping[str, Fact]] = {
+    "identity.kind": Fact(FactType.TEXT, _KINDS),
+    "identity.subject": _TEXT,
+    "identity.issuer": _TEXT,
+    "identity.client": _TEXT,
+    "identity.tenant": _TEXT,
+    "identity.session": _TEXT,
+    "identity.acr": _TEXT,
+    "identity.workload": _TEXT,
+    "identity.profile": _TEXT,
+    "identity.scopes": _TEXTS,
+    "identity.roles": _TEXTS,
+    "identity.groups": _TEXTS,
+    "identity.amr": _TEXTS,
+    "identity.human": Fact(FactType.FLAG),
+    "actor.subject": _TEXT,
+    "actor.kind": Fact(FactType.TEXT, _KINDS),
+    "actor.issuer": _TEXT,
+    "actor.client": _TEXT,
+    "involved.kinds": Fact(FactType.TEXTS, _KINDS),
+    "request.method": Fact(FactType.TEXT, METHODS),
+    "request.host": _TEXT,
+    "request.path": _TEXT,
+    "source.address": _TEXT,
+    "source.principal": _TEXT,
+    "source.sni": _TEXT,
+    "resource.name": _TEXT,
+    "resource.action": _TEXT,
+}
+"""The facts that every resource has; its attributes come on top as `resource.NAME`. `involved.kinds` names the kinds of
+subject, actor and chain; it is absent when the kind of one of them is not known, so a forbid that reads it denies."""
+
+RESERVED_ATTRIBUTES: Final = frozenset({"name", "action"})
+"""Names that a resource's attributes cannot have."""
+
+RESERVED_WORDS: Final = frozenset(
+    {
+        *("as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop"),
+        *("namespace", "null", "package", "return", "true", "var", "void", "while"),
+    }
+)
+"""Words that CEL keeps for itself (CEL language definition, "Reserved")."""
+
+RESERVED_RULE_PREFIX: Final = "extauthz."
+"""What rule ids in files cannot begin with: our own rules do."""
+
+PREFLIGHT_RULE: Final = RuleId("preflight")
+"""The rule that answers declared CORS preflights; no rule in a file can have its id."""

@@ -1,0 +1,1 @@
+"""What rules can require, one file each; `registry.py` is the closed table of them."""

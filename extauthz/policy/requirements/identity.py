@@ -1,0 +1,89 @@
+"""`identity: {kind: [ci, service], of: actor}`: who takes part is one of those listed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from extauthz.model.reason import Reason
+from extauthz.policy.document import Kinds, Part, Words
+from extauthz.policy.requirements.form import read_part
+from extauthz.policy.rules import MET, Finding, Unmet
+
+if TYPE_CHECKING:
+    from extauthz.model.facts import Facts
+    from extauthz.model.identity import Identity, Principal
+    from extauthz.policy.surroundings import Surroundings
+    from extauthz.policy.written import Written
+
+
+class IdentityPart(Part):
+    """Each list asks for one of its members; what is not known is never one."""
+
+    kind: Kinds = ()
+    issuers: Words = ()
+    clients: Words = ()
+    subjects: Words = ()
+    of: Literal["everyone", "subject", "actor"] = "everyone"
+
+
+_READS: Final = frozenset(
+    {
+        *("identity.kind", "identity.issuer", "identity.client", "identity.subject"),
+        *("actor.kind", "actor.issuer", "actor.client", "actor.subject", "involved.kinds"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityIs:
+    """Holds for everyone who is involved, or only for the subject, or only for who acts (the subject when alone)."""
+
+    kinds: frozenset[str]
+    issuers: frozenset[str]
+    clients: frozenset[str]
+    subjects: frozenset[str]
+    of: Literal["everyone", "subject", "actor"] = "everyone"
+    kind: str = "identity"
+    reads: frozenset[str] = _READS
+
+    def find(self, facts: Facts) -> Finding:
+        """Return whether the parties are among those listed."""
+        if all(self._is_listed(party) for party in self._parties(facts.identity)):
+            return MET
+        return Unmet(Reason.FORBIDDEN)
+
+    def _parties(self, identity: Identity) -> tuple[Principal, ...]:
+        match self.of:
+            case "subject":
+                return (identity.subject,)
+            case "actor":
+                return (identity.actor or identity.subject,)
+            case _:
+                return identity.involved
+
+    def _is_listed(self, party: Principal) -> bool:
+        return (
+            (not self.kinds or party.kind in self.kinds)
+            and (not self.issuers or party.issuer in self.issuers)
+            and (not self.clients or party.client in self.clients)
+            and (not self.subjects or party.subject in self.subjects)
+        )
+
+
+def compile_identity(argument: Any, written: Written, _: Surroundings) -> IdentityIs:
+    """Return the requirement that a policy file states.
+
+    Raises:
+        PolicyError: it lists nothing, or something that does not exist.
+    """
+    part = read_part(IdentityPart, argument, written)
+    if not (part.kind or part.issuers or part.clients or part.subjects):
+        written.refuse("it lists nobody", "name at least one of kind, issuers, clients, subjects")
+    return IdentityIs(
+        kinds=frozenset(part.kind),
+        issuers=frozenset(part.issuers),
+        clients=frozenset(part.clients),
+        subjects=frozenset(part.subjects),
+        of=part.of,
+    )

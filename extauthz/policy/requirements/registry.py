@@ -1,0 +1,49 @@
+"""The closed table of requirement kinds. Nothing is found by name that is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from extauthz.policy.requirements.cel import compile_cel
+from extauthz.policy.requirements.identity import compile_identity
+from extauthz.policy.requirements.roles import compile_roles
+from extauthz.policy.requirements.scopes import compile_scopes
+from extauthz.policy.requirements.step_up import compile_step_up
+from extauthz.policy.requirements.tenant import compile_tenant
+from extauthz.validation import did_you_mean
+
+if TYPE_CHECKING:
+    from extauthz.policy.document import Clause
+    from extauthz.policy.rules import Requirement
+    from extauthz.policy.surroundings import Surroundings
+    from extauthz.policy.written import Written
+
+Compile = Callable[[Any, "Written", "Surroundings"], "Requirement"]
+
+REQUIREMENTS: Final[Mapping[str, Compile]] = {
+    "scopes": compile_scopes,
+    "roles": compile_roles,
+    "identity": compile_identity,
+    "tenant": compile_tenant,
+    "step_up": compile_step_up,
+    "cel": compile_cel,
+}
+
+
+def compile_requirement(clause: Clause, written: Written, surroundings: Surroundings) -> Requirement:
+    """Return the requirement that `clause` states.
+
+    Args:
+        clause: kind and argument.
+        written: where the argument stands.
+        surroundings: the facts at the resources it is for.
+
+    Raises:
+        PolicyError: there is no such kind, or it does not accept the argument.
+    """
+    compiler = REQUIREMENTS.get(clause.kind)
+    if compiler is None:
+        fix = did_you_mean(clause.kind, REQUIREMENTS)
+        written.refuse(f"there is no requirement `{clause.kind}`", fix)
+    return compiler(clause.argument, written, surroundings)

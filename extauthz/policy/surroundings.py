@@ -1,0 +1,37 @@
+"""What a rule can see at the resources that it speaks of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from extauthz.policy.cel.environment import new_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cel_expr_python import cel
+
+    from extauthz.policy.names import Fact
+
+
+@dataclass(frozen=True, eq=False)
+class Surroundings:
+    """The facts of one or several resources, and what the settings say beside them.
+
+    Resources with the same facts share one object, so that a rule is compiled once for all of them.
+
+    Attributes:
+        label: a `resource.action` that has them, for messages.
+        facts: every fact by flat name.
+        acr: for each authentication context the others that also satisfy it.
+        environment: declares `facts` to CEL.
+    """
+
+    label: str
+    facts: Mapping[str, Fact]
+    acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    environment: cel.Env = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "environment", new_environment(self.facts))

@@ -1,0 +1,151 @@
+"""Bytes that nobody has looked at → `Request`. Whatever the bytes are, a `Request` or a `Refusal` comes out.
+
+The numbered argument, and the same numbers below:
+
+1. Too many bytes are refused before they are parsed.
+2. Bytes that are no `CheckRequest`, or one without HTTP request, are refused: empty is not a request for `/`.
+3. Header lines are read from `headers` or from `header_map` (`encode_raw_headers`), never from both.
+4. Pseudo headers and `host` must agree with `method`, `path` and `host`: they are one fact shown twice.
+5. Method, then target, host and body, each in its only reading.
+
+Left out on purpose: `id` (a stream number, not a request id), `time`, `size` (bytes so far), `scheme` and `protocol`
+(the client's claims), `source.service` (from a client's header), `metadata_context` (not verified for us). gRPC as a
+caller (gRFC A92) leaves most fields unset; nothing here needs them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from google.protobuf.message import DecodeError
+
+from extauthz.errors import Refusal
+from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from extauthz.limits import MAX_CHECK_BYTES
+from extauthz.model.reason import Reason
+from extauthz.model.request import Request, Source
+from extauthz.request.address import canonical_address
+from extauthz.request.body import body_from
+from extauthz.request.correlation import request_id_of, trace_id_of
+from extauthz.request.headers import headers_from
+from extauthz.request.host import canonical_host
+from extauthz.request.methods import preflight_method_of, upgrade_of, verify_method
+from extauthz.request.path import target_from
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+    from extauthz.model.request import Headers
+
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
+"""What decoding with `surrogateescape` makes of each byte that is not part of valid UTF-8."""
+
+_TOO_LARGE: Final = f"The request, its body included, must have at most {MAX_CHECK_BYTES} bytes."
+_NO_MESSAGE: Final = "The question is not an Envoy CheckRequest."
+_NO_HTTP: Final = "The question holds no HTTP request."
+_TWO_SHAPES: Final = "The question shows its headers in two shapes; a proxy fills headers or header_map."
+_TWO_VALUES: Final = "The question shows two values for one header line."
+_QUERY: Final = "The question holds a query or a fragment outside the path."
+_DISAGREE: Final = "Host, path or method contradict the headers that carry them."
+
+
+def decode(raw: bytes) -> Request:
+    """Return the request that a serialised `envoy.service.auth.v3.CheckRequest` asks about.
+
+    Args:
+        raw: the message as received.
+
+    Raises:
+        Refusal: `request_too_large`, `malformed_request`, `credentials_ambiguous`, `method_not_allowed` or
+            `upgrade_not_allowed`, by the rules of this package.
+    """
+    # 1. Bounded before parsed.
+    if len(raw) > MAX_CHECK_BYTES:
+        raise Refusal(Reason.REQUEST_TOO_LARGE, _TOO_LARGE, inner="CheckRequest")
+    # 2. A message with an HTTP request in it.
+    try:
+        attributes = CheckRequest.FromString(raw).attributes
+    except DecodeError:
+        raise Refusal(Reason.MALFORMED_REQUEST, _NO_MESSAGE, inner="undecodable") from None
+    if not attributes.request.HasField("http"):
+        raise Refusal(Reason.MALFORMED_REQUEST, _NO_HTTP, inner="no http")
+    http = attributes.request.http
+    # 3. Header lines, in one shape.
+    headers, pseudo = _read_headers(http)
+    # 4. One fact, shown twice, once.
+    host = _read_host(http, headers, pseudo)
+    method = http.method
+    _verify_agreement(http, pseudo)
+    # 5. Everything else in its only reading.
+    verify_method(method, tunnel=":protocol" not in pseudo or not http.path)
+    target = target_from(http.path)
+    return Request(
+        method=method,
+        host=host,
+        path=target.path,
+        segments=target.segments,
+        query=target.query,
+        headers=headers,
+        body=body_from(headers, http.body, http.raw_body),
+        upgrade=upgrade_of(headers, pseudo),
+        preflight_method=preflight_method_of(method, headers),
+        source=_read_source(attributes),
+        context=dict(attributes.context_extensions),
+        request_id=request_id_of(headers),
+        trace_id=trace_id_of(headers),
+    )
+
+
+def _read_headers(http: AttributeContext.HttpRequest) -> tuple[Headers, dict[str, str]]:
+    lines = http.header_map.headers
+    merged = http.headers
+    if lines and merged:
+        raise Refusal(Reason.MALFORMED_REQUEST, _TWO_SHAPES, inner="headers and header_map")
+    read: Iterable[tuple[str, str]] = (
+        [(line.key, _line_value(line.value, line.raw_value)) for line in lines] if lines else merged.items()
+    )
+    return headers_from(read, exact=bool(lines))
+
+
+def _line_value(value: str, raw_value: bytes) -> str:
+    """Return the text of a header line as Envoy would show it in `headers`: bytes that are not UTF-8 become `!`."""
+    if not raw_value:
+        return value
+    if value:
+        raise Refusal(Reason.MALFORMED_REQUEST, _TWO_VALUES, inner="value and raw_value")
+    try:
+        return raw_value.decode("utf-8")
+    except UnicodeDecodeError:
+        return _NOT_UTF8.sub("!", raw_value.decode("utf-8", "surrogateescape"))
+
+
+def _read_host(http: AttributeContext.HttpRequest, headers: Headers, pseudo: Mapping[str, str]) -> str:
+    """Return the canonical host, provided that `:authority` and `host` name the same one."""
+    host = canonical_host(http.host)
+    for other in (pseudo.get(":authority"), headers.first("host")):
+        if other is not None and other != http.host and canonical_host(other) != host:
+            raise Refusal(Reason.MALFORMED_REQUEST, _DISAGREE, inner="host")
+    return host
+
+
+def _verify_agreement(http: AttributeContext.HttpRequest, pseudo: Mapping[str, str]) -> None:
+    if pseudo.get(":method", http.method) != http.method:
+        raise Refusal(Reason.MALFORMED_REQUEST, _DISAGREE, inner="method")
+    if pseudo.get(":path", http.path) != http.path:
+        raise Refusal(Reason.MALFORMED_REQUEST, _DISAGREE, inner="path")
+    if http.query or http.fragment:
+        # Envoy leaves both empty; whoever fills them could mean another target than `path`.
+        raise Refusal(Reason.MALFORMED_REQUEST, _QUERY, inner="query or fragment field")
+
+
+def _read_source(attributes: AttributeContext) -> Source:
+    peer = attributes.source
+    address = peer.address.socket_address.address
+    return Source(
+        address=canonical_address(address) if address else "",
+        principal=peer.principal,
+        certificate=peer.certificate,
+        sni=attributes.tls_session.sni,
+    )

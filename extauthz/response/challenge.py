@@ -1,0 +1,88 @@
+"""`WWW-Authenticate` for denials (RFC 6750 section 3, RFC 9470 section 3) and `Allow` (RFC 9110 section 10.2.1).
+
+There is at most one challenge, each of its parameters stands there once, and `realm` always, because a challenge needs
+a parameter. A request without a credential is told how to come, not what it did wrong (RFC 6750 section 3.1). Proof
+comes before policy: denials that reveal scopes or sign-in levels exist only for callers whose token was verified.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from extauthz.model.reason import REASONS, Reason
+from extauthz.model.verdict import ObtainScopes, StepUp, UseMethod
+from extauthz.response.header_text import to_quotable, to_token_list
+from extauthz.response.status import FORBIDDEN, asks_step_up, status_of
+
+if TYPE_CHECKING:
+    from extauthz.model.decision import Target
+    from extauthz.model.verdict import Deny
+
+DEFAULT_REALM: Final = "extauthz"
+"""Realm of resources whose verification profile names none."""
+
+_METHOD: Final = re.compile(r"[A-Z-]{1,32}")
+
+
+def find_challenge(deny: Deny, target: Target | None) -> str | None:
+    """Return the value of `WWW-Authenticate`, or None when another credential would not help.
+
+    Args:
+        deny: the denial.
+        target: what the request meant, None when it was refused before that was known.
+    """
+    error = _error_of(deny)
+    if error is None and not REASONS[deny.reason].challenge:
+        return None
+    if deny.reason is Reason.STEP_UP_REQUIRED and not asks_step_up(deny):
+        return None
+    parameters = [("realm", to_quotable(target.realm if target else "") or DEFAULT_REALM)]
+    if error is not None:
+        parameters.append(("error", error))
+        parameters.append(("error_description", to_quotable(deny.detail or REASONS[deny.reason].title)))
+    parameters.extend(_remedy_parameters(deny))
+    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters)
+
+
+def find_allow_header(deny: Deny) -> str | None:
+    """Return the value of `Allow`, or None when the denial names no methods."""
+    methods = [
+        method
+        for remedy in deny.remedies
+        if isinstance(remedy, UseMethod)
+        for method in remedy.methods
+        if _METHOD.fullmatch(method)
+    ]
+    return ", ".join(dict.fromkeys(methods)) or None
+
+
+def _error_of(deny: Deny) -> str | None:
+    if asks_step_up(deny):
+        return "insufficient_user_authentication"
+    if status_of(deny) == FORBIDDEN and any(isinstance(remedy, ObtainScopes) for remedy in deny.remedies):
+        return "insufficient_scope"
+    return REASONS[deny.reason].error
+
+
+def _remedy_parameters(deny: Deny) -> list[tuple[str, str]]:
+    """Return `scope`, `acr_values` and `max_age`, each at most once.
+
+    Several scope remedies add up. Of several sign-ins the first that names contexts and the shortest age are asked for:
+    who meets those has done the most that one sign-in can do.
+    """
+    scopes = to_token_list(
+        scope for remedy in deny.remedies if isinstance(remedy, ObtainScopes) for scope in remedy.scopes
+    )
+    found = [("scope", scopes)] if scopes else []
+    if not asks_step_up(deny):
+        return found
+    sign_ins = [remedy for remedy in deny.remedies if isinstance(remedy, StepUp)]
+    contexts = next((remedy.acr_values for remedy in sign_ins if remedy.acr_values), ())
+    acr_values = to_token_list(contexts)
+    if acr_values:
+        found.append(("acr_values", acr_values))
+    ages = [remedy.max_age for remedy in sign_ins if remedy.max_age is not None]
+    if ages:
+        found.append(("max_age", str(max(0, min(ages)))))
+    return found

@@ -1,0 +1,143 @@
+"""What an allowed request takes along to the upstream: our identity headers, and no other credential than declared.
+
+Envoy sets first and removes afterwards, so no name is ever in both. Four kinds of names are removed:
+
+1. ours that are not set for this caller;
+2. look-alikes of ours: servers that turn headers into variables read `x_extauthz_subject` as `x-extauthz-subject`.
+   Every spelling with underscores is removed by name, since Envoy may be configured to hide headers from us; other
+   spellings (`x.extauthz.subject`, `x-extauthz-anything`) where we see them;
+3. known credential headers other than the declared carrier and those that the resource forwards, and look-alikes;
+4. look-alikes of the carrier and of forwarded headers.
+
+Query parameters that carry credentials are removed where they are present: a removal makes Envoy write the query anew.
+Envoy compares their names as they were sent, so a name in percent-encoding (`access%5Ftoken`) has to be refused before.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+from typing import TYPE_CHECKING, Final
+
+from extauthz.model.identity import Kind
+from extauthz.response.credentials import CREDENTIAL_HEADERS, CREDENTIAL_PARAMETERS, CREDENTIAL_PREFIXES
+from extauthz.response.header_text import to_header_value
+
+if TYPE_CHECKING:
+    from extauthz.model.decision import Decision, Target
+    from extauthz.model.identity import Identity
+    from extauthz.model.request import Request
+
+PREFIX: Final = "x-extauthz-"
+IDENTITY_HEADERS: Final = (
+    "x-extauthz-subject",
+    "x-extauthz-actor",
+    "x-extauthz-client",
+    "x-extauthz-kind",
+    "x-extauthz-tenant",
+    "x-extauthz-issuer",
+)
+"""About the caller. `issuer` vouches for the subject; the actor is named by the same token."""
+DECISION_HEADERS: Final = ("x-extauthz-decision-id", "x-extauthz-policy")
+"""About the decision; also set for anonymous callers."""
+
+_NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]")
+_LONGEST_REMEMBERED_NAME: Final = 64
+"""Characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """Changes to the request before it goes on.
+
+    Attributes:
+        headers: name and value of what is set; overwrites whatever the client sent.
+        remove: header names, lower case, none of them in `headers`, each once.
+        remove_parameters: query parameter names.
+    """
+
+    headers: tuple[tuple[str, str], ...]
+    remove: tuple[str, ...]
+    remove_parameters: tuple[str, ...]
+
+
+def to_upstream(decision: Decision, request: Request, target: Target) -> Upstream:
+    """Return the changes for an allowed request.
+
+    Raises:
+        ValueError: an identity value does not fit into a header.
+    """
+    headers = _headers(decision)
+    wanted = {name for name, _ in headers}
+    remove = [name for name in _OWN_NAMES if name not in wanted]
+    fixed = _undeclared_names(target.carrier, target.forward)
+    remove.extend(fixed)
+    already = wanted.union(_OWN_NAMES, fixed)
+    remove.extend(name for name in request.headers.lines if name not in already and _is_unwanted(name, target))
+    parameters = _undeclared_parameters(request, target) if request.query else ()
+    return Upstream(tuple(headers), tuple(remove), parameters)
+
+
+def _headers(decision: Decision) -> list[tuple[str, str]]:
+    values = _identity_values(decision.identity) if decision.identity is not None else ()
+    named = [(name, to_header_value(value)) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value]
+    named.append((DECISION_HEADERS[0], to_header_value(decision.decision_id)))
+    if decision.policy:
+        named.append((DECISION_HEADERS[1], to_header_value(decision.policy)))
+    return named
+
+
+def _identity_values(identity: Identity) -> tuple[str, ...]:
+    """Return the values for `IDENTITY_HEADERS` in order, empty where nothing is known; none for anonymous callers."""
+    subject = identity.subject
+    if subject.kind is Kind.ANONYMOUS:
+        return ()
+    actor = identity.actor.subject if identity.actor is not None else ""
+    return (subject.subject, actor, identity.client, subject.kind or "", identity.tenant, subject.issuer)
+
+
+def _spellings(name: str) -> list[str]:
+    """Return `name` with each hyphen written as a hyphen or an underscore, in all combinations."""
+    parts = name.split("-")
+    joints = product("-_", repeat=len(parts) - 1)
+    return ["".join(part + joint for part, joint in zip(parts, (*row, ""), strict=True)) for row in joints]
+
+
+_OWN_NAMES: Final = tuple(
+    dict.fromkeys(spelling for name in (*IDENTITY_HEADERS, *DECISION_HEADERS) for spelling in _spellings(name))
+)
+
+
+@lru_cache(maxsize=1024)
+def _undeclared_names(carrier: str, forward: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(CREDENTIAL_HEADERS - forward - {carrier}))
+
+
+def _is_unwanted(name: str, target: Target) -> bool:
+    """Return whether a header that the client sent, and that we do not set, must not reach the upstream."""
+    # Clients choose names, so only short ones may take room in the cache.
+    judge = _judge if len(name) <= _LONGEST_REMEMBERED_NAME else _judge.__wrapped__
+    return judge(name, target.carrier, target.forward)
+
+
+@lru_cache(maxsize=8192)
+def _judge(name: str, carrier: str, forward: frozenset[str]) -> bool:
+    plain = _NOT_ALPHANUMERIC.sub("-", name.lower())
+    if plain.startswith(PREFIX):
+        return True
+    if name == carrier or name in forward:
+        return False
+    return (
+        plain in CREDENTIAL_HEADERS
+        or plain.startswith(CREDENTIAL_PREFIXES)
+        or any(plain == _NOT_ALPHANUMERIC.sub("-", declared) for declared in (carrier, *forward))
+    )
+
+
+def _undeclared_parameters(request: Request, target: Target) -> tuple[str, ...]:
+    """Return the credential parameters present, except those whose header form the resource declares."""
+    present = CREDENTIAL_PARAMETERS.intersection(name for name, _ in request.query)
+    declared = {target.carrier, *target.forward}
+    return tuple(sorted(name for name in present if name.replace("_", "-") not in declared))

@@ -1,0 +1,223 @@
+"""The composition root: settings in, a running server out. The only file that knows every part.
+
+Order matters. Start: records first, since nothing may be decided without them; keys and policy next, so that the first
+question finds both; the listeners last. Stop: health says so first, so that balancers look elsewhere; then no new
+calls, and those under way end; records are written last.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from extauthz.audit.writer import RecordWriter
+from extauthz.clock import Clock, SystemClock
+from extauthz.errors import ConfigError, Problem
+from extauthz.pipeline import Views
+from extauthz.policy.compile import PolicyContext, ProfileFace
+from extauthz.policy.live import LivePolicy
+from extauthz.server.banner import banner
+from extauthz.server.bulkhead import Bulkhead
+from extauthz.server.check import Checker, Rim
+from extauthz.server.fetch import Egress
+from extauthz.server.grpcio_engine import GrpcioEngine
+from extauthz.server.keys import IssuerKeys
+from extauthz.server.listen import judge_listeners
+from extauthz.server.metrics_http import MetricsServer, Readiness
+from extauthz.server.policy_loader import PolicyLoader
+from extauthz.server.profiles import from_settings
+from extauthz.server.proxies import ProxyRegistry
+from extauthz.server.watch import Watcher
+from extauthz.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from extauthz.config.settings import Settings
+    from extauthz.policy.ruleset import Ruleset
+    from extauthz.server.engine import Engine
+
+_log = structlog.get_logger(__name__)
+
+FIRST_KEYS_SECONDS: Final = 2.0
+"""How long the start waits for issuers' keys; an issuer that is slower or down is asked again in the background."""
+
+NOTICE_SECONDS: Final = 1.0
+"""Longest time between saying NOT_SERVING and taking no more calls; at most a quarter of `server.drain`."""
+
+RECORDS_SECONDS: Final = 5.0
+"""How long the stop waits for the last records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    records: RecordWriter
+    keys: IssuerKeys
+    live: LivePolicy
+    loader: PolicyLoader
+    engine: Engine
+    metrics_server: MetricsServer | None
+    watcher: Watcher
+
+
+class Application:
+    """A server. `start` once, then `stop` once; made by `build`.
+
+    Args:
+        settings: in force.
+        parts: wired together.
+    """
+
+    def __init__(self, settings: Settings, parts: _Parts) -> None:
+        self._settings = settings
+        self._parts = parts
+        self._draining = threading.Event()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return the bound addresses in the order of the listeners."""
+        return self._parts.engine.addresses
+
+    @property
+    def metrics_address(self) -> str | None:
+        """Return the bound address of the metrics, None when they are off."""
+        server = self._parts.metrics_server
+        return server.address if server is not None else None
+
+    @property
+    def readiness(self) -> Readiness:
+        """Return whether questions are answered on their merits."""
+        return _readiness(self._parts, draining=self._draining.is_set())
+
+    def start(self) -> None:
+        """Serve, and print the banner.
+
+        Raises:
+            ConfigError: an address cannot be bound, or TLS files are wrong. Nothing runs then.
+        """
+        parts = self._parts
+        parts.keys.start(wait=FIRST_KEYS_SECONDS)
+        parts.loader.look()
+        try:
+            parts.engine.start()
+        except ConfigError:
+            self.stop()
+            raise
+        parts.engine.set_serving(parts.live.current is not None)
+        if parts.metrics_server is not None:
+            parts.metrics_server.start()
+        parts.watcher.start()
+        sys.stderr.write(banner(self._settings, self.addresses, self.metrics_address, parts.live.current))
+        sys.stderr.flush()
+
+    def reload(self) -> None:
+        """Look at policy and token files now, and open the record file by its name again."""
+        self._parts.records.reopen()
+        self._parts.watcher.wake()
+
+    def stop(self) -> None:
+        """Drain and end; returns when everything has ended."""
+        parts, drain = self._parts, self._settings.server.drain
+        self._draining.set()
+        parts.loader.stop()
+        parts.watcher.stop()
+        parts.engine.set_serving(False)
+        notice = min(NOTICE_SECONDS, drain / 4) if parts.engine.addresses else 0.0
+        threading.Event().wait(notice)
+        parts.engine.stop(drain - notice)
+        parts.keys.stop()
+        if parts.metrics_server is not None:
+            parts.metrics_server.stop()
+        parts.records.close(RECORDS_SECONDS)
+
+
+def build(settings: Settings, clock: Clock | None = None) -> Application:
+    """Return a server for `settings` that has not started yet.
+
+    Raises:
+        ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
+    """
+    judge_listeners(settings)
+    clock = clock or SystemClock()
+    metrics = Metrics()
+    application: Application
+    metrics_server = _open_metrics(settings, metrics, lambda: application.readiness)
+    proxies = ProxyRegistry(settings)
+    keys = IssuerKeys(
+        settings.issuers,
+        get=Egress(clock).get,
+        clock=clock,
+        fetch_slots=settings.server.fetch_slots,
+        on_fetch=metrics.keys_fetched,
+    )
+    live = LivePolicy()
+    records = _open_records(settings, metrics)
+    rim = Rim(
+        policy=live,
+        views=Views(keys=keys, profiles=from_settings(settings)),
+        evidence=keys,
+        records=records,
+        metrics=metrics,
+        clock=clock,
+        waiting=Bulkhead(settings.server.threads - 1),
+    )
+    checker = Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
+    engine = GrpcioEngine(checker, proxies, settings, clock)
+
+    def on_load(ruleset: Ruleset | None) -> None:
+        if ruleset is None:
+            metrics.policy_rejected()
+        else:
+            metrics.policy_loaded(ruleset.revision)
+            engine.set_serving(True)
+
+    loader = PolicyLoader(settings.policy, policy_context(settings), live, on_load=on_load)
+    watcher = Watcher(settings.policy_reload, loader.look, proxies.reload)
+    parts = _Parts(
+        records=records,
+        keys=keys,
+        live=live,
+        loader=loader,
+        engine=engine,
+        metrics_server=metrics_server,
+        watcher=watcher,
+    )
+    application = Application(settings, parts)
+    return application
+
+
+def policy_context(settings: Settings) -> PolicyContext:
+    """Return what policy may refer to in the settings."""
+    profiles = {
+        name: ProfileFace(audience=profile.audience, realm=profile.realm) for name, profile in settings.profiles.items()
+    }
+    return PolicyContext(profiles=profiles, acr=settings.acr)
+
+
+def _open_metrics(settings: Settings, metrics: Metrics, readiness: Callable[[], Readiness]) -> MetricsServer | None:
+    address = settings.telemetry.metrics
+    return MetricsServer(address, metrics.exposition, readiness) if address is not None else None
+
+
+def _open_records(settings: Settings, metrics: Metrics) -> RecordWriter:
+    wanted = settings.records
+    try:
+        records = RecordWriter(wanted.path, queue=wanted.queue, overflow=wanted.overflow)
+    except OSError as error:
+        problem = Problem(str(wanted.path), 0, 0, f"the record file cannot be opened: {error.strerror}")
+        raise ConfigError([problem]) from error
+    metrics.follow_records(records.counts)
+    return records
+
+
+def _readiness(parts: _Parts, *, draining: bool) -> Readiness:
+    missing = parts.keys.unavailable_issuers()
+    if draining:
+        return Readiness(ready=False, why_not="the server is stopping", unavailable_issuers=missing)
+    if parts.live.current is None:
+        return Readiness(ready=False, why_not="no policy is in force", unavailable_issuers=missing)
+    return Readiness(ready=True, unavailable_issuers=missing)

@@ -1,0 +1,66 @@
+"""What every gRPC engine offers to the composition root, and what it is given: the seam for further engines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from extauthz.model.reason import Reason
+    from extauthz.request.bounds import Proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """What the transport says about who asks. An engine fills it; `proxies.py` judges it.
+
+    Attributes:
+        tokens: every value of the metadata `x-extauthz-proxy-token`.
+        names: URI and DNS names of the client certificate, verified by the handshake of an mTLS listener.
+        unix_socket: the call came over a Unix socket.
+        loopback: the call came from a loopback address.
+    """
+
+    tokens: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    unix_socket: bool = False
+    loopback: bool = False
+
+
+class CheckFunction(Protocol):
+    """One question to one answer; `check.Checker` is the one implementation."""
+
+    def check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes:
+        """Return a serialised `CheckResponse`; never raises.
+
+        Args:
+            raw: the serialised `CheckRequest`.
+            proxy: who asks; None when that is not known.
+            remaining: seconds until the asker gives up; None when it did not say.
+        """
+        ...
+
+    def refuse(self, reason: Reason, proxy: Proxy | None) -> bytes:
+        """Return a serialised denial for `reason` without looking at the question; never raises."""
+        ...
+
+
+class Engine(Protocol):
+    """A running gRPC server."""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Return the bound addresses in the order of the listeners, real port numbers in place of 0."""
+        ...
+
+    def start(self) -> None:
+        """Serve."""
+        ...
+
+    def set_serving(self, serving: bool) -> None:  # noqa: FBT001 — it is the value
+        """Set what the health service answers."""
+        ...
+
+    def stop(self, grace: float) -> None:
+        """Take no more calls, give those under way `grace` seconds, and return when all has ended."""
+        ...

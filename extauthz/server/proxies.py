@@ -1,0 +1,133 @@
+"""Which proxy asks. Only a proxy that proves itself is told anything but `proxy_unauthenticated`.
+
+1. Every configured proof is compared on every call, without stopping at a match: how long it takes says nothing.
+2. A call must match exactly one proxy. None, or two, is nobody.
+3. Tokens are kept and compared as SHA-256 digests. The metadata must carry the token exactly once.
+4. Certificate names count only from a handshake that verified the certificate: engines fill `Peer.names` on mTLS
+   listeners alone.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import structlog
+
+from extauthz.errors import ConfigError, Problem
+from extauthz.request.bounds import Proxy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from extauthz.config.settings import ProxySettings, Settings
+    from extauthz.server.engine import Peer
+
+_log = structlog.get_logger(__name__)
+
+TOKEN_METADATA: Final = "x-extauthz-proxy-token"  # noqa: S105 — the name of a metadata key
+"""gRPC metadata key of the pre-shared token."""
+
+MIN_TOKEN_CHARACTERS: Final = 16
+"""Characters of a pre-shared token; 16 random letters and digits are some 95 bits."""
+
+INSECURE: Final = Proxy("insecure")
+"""Who asks where `insecure.unauthenticated_proxies` is on and the caller is on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    proxy: Proxy
+    digests: tuple[bytes, ...] = ()
+    names: frozenset[str] = frozenset()
+    unix_socket: bool = False
+
+
+class ProxyRegistry:
+    """The configured proxies; token files are read again by `reload`.
+
+    Args:
+        settings: `proxies` and `insecure` of it.
+
+    Raises:
+        ConfigError: a token is too short or a token file cannot be read.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings.proxies
+        self._insecure = settings.insecure.unauthenticated_proxies
+        problems: list[Problem] = []
+        self._known = tuple(_known(proxy, problems) for proxy in self._settings)
+        self._reported: list[Problem] = []
+        if problems:
+            raise ConfigError(problems)
+
+    @property
+    def wants_certificates(self) -> bool:
+        """Return whether any proxy proves itself by a certificate."""
+        return any(known.names for known in self._known)
+
+    def reload(self) -> None:
+        """Read the token files again. A proxy whose file cannot be read is nobody until it can: removal revokes."""
+        problems: list[Problem] = []
+        self._known = tuple(_known(proxy, problems) for proxy in self._settings)
+        if problems != self._reported:
+            for problem in problems:
+                _log.error("proxy token rejected; this proxy is not authenticated by it", problem=str(problem))
+        self._reported = problems
+
+    def find_proxy(self, peer: Peer) -> Proxy | None:
+        """Return the one proxy that `peer` proves to be, or None."""
+        digest = sha256(peer.tokens[0].encode()).digest() if len(peer.tokens) == 1 else b""
+        matches = [known.proxy for known in self._known if _proves(known, digest, peer)]
+        if len(matches) == 1:
+            return matches[0]
+        if not matches and self._insecure and (peer.loopback or peer.unix_socket):
+            return INSECURE
+        return None
+
+
+def _proves(known: _Known, digest: bytes, peer: Peer) -> bool:
+    found = peer.unix_socket and known.unix_socket
+    for expected in known.digests:
+        found |= hmac.compare_digest(expected, digest)
+    return found or not known.names.isdisjoint(peer.names)
+
+
+def _known(settings: ProxySettings, problems: list[Problem]) -> _Known:
+    tokens: list[str] = []
+    if settings.token is not None:
+        tokens = _accepted(f"proxies.{settings.name}.token", [settings.token.get_secret_value()], problems)
+    elif settings.token_file is not None:
+        tokens = _read_tokens(settings.token_file, problems)
+    return _Known(
+        proxy=Proxy(settings.name, hosts=settings.hosts, tenants=frozenset(settings.tenants)),
+        digests=tuple(sha256(token.encode()).digest() for token in tokens),
+        names=frozenset(settings.certificate_names),
+        unix_socket=settings.unix_socket,
+    )
+
+
+def _read_tokens(path: Path, problems: list[Problem]) -> list[str]:
+    """Return the tokens in the file, one on a line: two lines let a token be changed without an outage."""
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except OSError as error:
+        problems.append(Problem(str(path), 0, 0, f"the token file cannot be read: {error.strerror}"))
+        return []
+    except UnicodeDecodeError:
+        problems.append(Problem(str(path), 0, 0, "the token file is not plain text", "write ASCII letters and digits"))
+        return []
+    if not lines:
+        problems.append(Problem(str(path), 0, 0, "the token file is empty", "write one token on a line"))
+    return _accepted(str(path), lines, problems)
+
+
+def _accepted(where: str, tokens: list[str], problems: list[Problem]) -> list[str]:
+    accepted = [token for token in tokens if len(token) >= MIN_TOKEN_CHARACTERS]
+    if len(accepted) < len(tokens):
+        fix = "make one with `openssl rand -hex 32`"
+        problems.append(Problem(where, 0, 0, f"a token is shorter than {MIN_TOKEN_CHARACTERS} characters", fix))
+    return accepted

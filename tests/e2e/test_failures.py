@@ -1,0 +1,160 @@
+"""What happens when something is broken, behind an Envoy that fails open: our refusals are answers, so they hold.
+
+Each test's control is at the end: the same Envoy lets requests through once extauthz gives no answer.
+"""
+
+from __future__ import annotations
+
+from concurrent import futures
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+from extauthz.demo.bootstrap import find_ext_authz
+from extauthz.demo.issuer import Mood
+from extauthz.demo.stage import Script, Stage
+from extauthz.demo.tour import deploy
+from tests.e2e.asks import eventually, read_report, with_token
+from tests.e2e.conftest import ROOT, fail_open
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.envoy
+
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def open_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Run an Envoy that fails open and hands over bodies of any size."""
+
+    def change(bootstrap: dict[str, Any]) -> None:
+        fail_open(bootstrap)
+        find_ext_authz(bootstrap)["with_request_body"]["max_request_bytes"] = 64 * MEBIBYTE
+        # So that a big body is not late: a question that times out is an error, and errors are let through here.
+        find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "5s"
+
+    folder = tmp_path_factory.mktemp("open")
+    with Stage(Script(root=ROOT, folder=folder, change_bootstrap=change)) as running:
+        yield running
+
+
+def impatient(settings: dict[str, Any]) -> None:
+    """Let every unknown key be looked up at once, so that tests need not wait for a cool-down."""
+    settings["issuers"][0]["keys"] |= {"cool_down": 0, "refresh": "1h"}
+
+
+@pytest.fixture
+def lookups(folder: Path) -> Iterator[Stage]:
+    """Run a stage of its own, whose issuer's moods the test may change."""
+    with Stage(Script(root=ROOT, folder=folder, change_bootstrap=fail_open, change_settings=impatient)) as running:
+        yield running
+
+
+@pytest.mark.parametrize("size", [5 * MEBIBYTE, 20 * MEBIBYTE])
+def test_huge_question_is_refused(open_stage: Stage, size: int) -> None:
+    """A body that makes the question larger than we decide on is refused by an answer, whatever its size."""
+    before = len(open_stage.upstream.seen)
+    ask = replace(deploy('{"environment": "staging"}'), body=b" " * size)
+    answer = open_stage.edge.send(with_token(ask, open_stage.issuer.mint("pipeline")))
+    assert answer.status == 413
+    assert answer.reason
+    assert len(open_stage.upstream.seen) == before
+
+
+@pytest.mark.parametrize("mood", [Mood.DEAD, Mood.SLOW, Mood.LYING, Mood.GARBAGE])
+def test_bad_issuer_costs_only_what_needs_it(lookups: Stage, mood: Mood) -> None:
+    """While the issuer is dead, slow, lying or talking garbage, known keys work on and unknown ones are refused."""
+    known = lookups.issuer.mint("reporting")
+    assert read_report(lookups, known).status == 200
+    lookups.issuer.feel(mood)
+    lookups.issuer.rotate()
+    reached = len(lookups.upstream.seen)
+    answer = read_report(lookups, lookups.issuer.mint("reporting"))
+    assert (answer.status, answer.reason) == (503, "evidence_unavailable")
+    assert len(lookups.upstream.seen) == reached
+    assert read_report(lookups, known).status == 200
+
+
+def test_issuer_recovers(lookups: Stage) -> None:
+    """Once the issuer is back, the new key is learned without a restart."""
+    lookups.issuer.feel(Mood.DEAD)
+    lookups.issuer.rotate()
+    token = lookups.issuer.mint("reporting")
+    assert read_report(lookups, token).reason == "evidence_unavailable"
+    lookups.issuer.feel(Mood.HONEST)
+    assert eventually(lambda: read_report(lookups, token).status == 200)
+
+
+def test_storm_of_unknown_keys_is_not_passed_on(stage: Stage) -> None:
+    """Tokens with ever new key names cause few look-ups at the issuer, and all are refused."""
+    asked = stage.issuer.asked
+    answers = [read_report(stage, stage.issuer.forge("reporting", kid=f"storm-{n}")) for n in range(50)]
+    assert {answer.status for answer in answers} == {401}
+    assert stage.issuer.asked - asked <= 2
+
+
+def test_broken_policy_refuses_everything(folder: Path) -> None:
+    """With a policy that cannot be read the server runs, says where the mistake is, and refuses every request."""
+    broken = folder.parent / "broken.yaml"
+    broken.write_text("resources:\n  - nmae: report\n")
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["policy"] = [str(broken)]
+
+    script = Script(root=ROOT, folder=folder, change_bootstrap=fail_open, change_settings=change, ready=False)
+    with Stage(script) as stage:
+        answer = read_report(stage)
+        assert (answer.status, answer.reason) == (503, "evaluation_failed")
+        assert not stage.upstream.seen
+        assert f"{broken}:2" in stage.extauthz.read_log()
+        # Mending the file is enough.
+        broken.write_text((ROOT / "examples" / "demo" / "policy.yaml").read_text())
+        assert eventually(lambda: read_report(stage).status == 200)
+        # Breaking it again changes nothing: the good policy stays in force.
+        broken.write_text("resources: []\npermits: oops\n")
+        assert eventually(lambda: f"{broken}:2" in stage.extauthz.read_log().split("nmae")[-1])
+        assert read_report(stage).status == 200
+
+
+def test_control_stopped_server_is_let_through_only_by_an_open_envoy(folder: Path) -> None:
+    """Without any answer the open Envoy lets everything through, and the closed one refuses with 503."""
+    with Stage(Script(root=ROOT, folder=folder / "open", change_bootstrap=fail_open)) as stage:
+        assert read_report(stage, "x.y.z").status == 401
+        stage.extauthz.stop()
+        assert read_report(stage, "x.y.z").status == 200
+    with Stage(Script(root=ROOT, folder=folder / "closed")) as stage:
+        stage.extauthz.stop()
+        answer = read_report(stage)
+        assert (answer.status, answer.reason) == (503, "")
+        assert not stage.upstream.seen
+
+
+def test_control_aborted_call_is_let_through(folder: Path) -> None:
+    """An authorizer that aborts its RPC, as ours never does, opens an Envoy that fails open."""
+    aborting = grpc.server(futures.ThreadPoolExecutor(2))
+
+    def abort(_raw: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "denied, it believes")
+
+    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(abort)
+    service = "envoy.service.auth.v3.Authorization"
+    aborting.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Check": handler}),))
+    port = aborting.add_insecure_port("127.0.0.1:0")
+    aborting.start()
+
+    def change(bootstrap: dict[str, Any]) -> None:
+        fail_open(bootstrap)
+        cluster = bootstrap["static_resources"]["clusters"][0]["load_assignment"]
+        endpoint = cluster["endpoints"][0]["lb_endpoints"][0]["endpoint"]
+        endpoint["address"]["socket_address"]["port_value"] = port
+
+    try:
+        with Stage(Script(root=ROOT, folder=folder, change_bootstrap=change)) as stage:
+            assert read_report(stage, "x.y.z").status == 200
+    finally:
+        aborting.stop(0).wait()

@@ -1,0 +1,112 @@
+"""A compact JWS is taken apart strictly, and believed in nothing."""
+
+import json
+from typing import Any
+
+import pytest
+
+from extauthz.errors import JoseError
+from extauthz.jose.compact import parse_compact
+from extauthz.limits import MAX_JOSE_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES
+from tests.simulators.tokens import TokenMaker, to_base64url
+
+MAKER = TokenMaker()
+
+
+def with_header(header: bytes | dict[str, Any]) -> str:
+    """Return a rightly signed JWS with this header."""
+    raw = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return MAKER.mint_raw(raw, b"{}")
+
+
+def test_a_well_formed_token_is_taken_apart() -> None:
+    """Header, payload, signing input and signature are what the maker put in."""
+    token = MAKER.mint_raw(b'{"alg":"ES256","kid":"k1","typ":"at+jwt","x":1}', b"payload")
+    jws = parse_compact(token)
+    assert (jws.algorithm, jws.kid, jws.typ, jws.header["x"]) == ("ES256", "k1", "at+jwt", 1)
+    assert jws.payload == b"payload"
+    assert jws.signing_input.decode() == token.rpartition(".")[0]
+    assert to_base64url(jws.signature) == token.rpartition(".")[2]
+
+
+def test_kid_and_typ_may_be_absent() -> None:
+    """They are read as None, not as empty text."""
+    jws = parse_compact(with_header({"alg": "ES256"}))
+    assert (jws.kid, jws.typ) == (None, None)
+
+
+def test_key_locations_in_the_header_are_carried_but_mean_nothing() -> None:
+    """`jku`, `x5u`, `jwk` and `x5c` do not refuse a token, since nothing ever looks at them."""
+    header = {"alg": "ES256", "jku": "http://127.0.0.1:9/", "x5u": "http://127.0.0.1:9/", "jwk": {}, "x5c": []}
+    assert parse_compact(with_header(header)).kid is None
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        (b"", "three"),
+        (b"[]", "strict JSON"),
+        (b"{", "strict JSON"),
+        (b'{"alg":"ES256","alg":"none"}', "strict JSON"),
+        (b'{"alg":"ES256","a":' + b"[" * 64 + b"]" * 64 + b"}", "strict JSON"),
+        ({"alg": "ES256", "pad": "x" * MAX_JOSE_HEADER_BYTES}, "strict JSON"),
+        ({}, "no `alg`"),
+        ({"alg": None}, "`alg` is not a string"),
+        ({"alg": ["ES256"]}, "`alg` is not a string"),
+        ({"alg": "ES256", "kid": 1}, "`kid` is not a string"),
+        ({"alg": "ES256", "kid": None}, "`kid` is not a string"),
+        ({"alg": "ES256", "kid": ""}, "`kid` is empty or too long"),
+        ({"alg": "ES256", "kid": "k" * (MAX_KID_BYTES + 1)}, "`kid` is empty or too long"),
+        ({"alg": "ES256", "typ": {}}, "`typ` is not a string"),
+        ({"alg": "ES256", "crit": ["b64"], "b64": True}, "`crit`"),
+        ({"alg": "ES256", "crit": []}, "`crit`"),
+        ({"alg": "ES256", "crit": ["exp"]}, "`crit`"),
+        ({"alg": "ES256", "b64": False}, "`b64`"),
+        ({"alg": "ES256", "enc": "A256GCM"}, "`enc`"),
+        ({"alg": "ES256", "zip": "DEF"}, "`zip`"),
+    ],
+)
+def test_a_header_outside_the_rules_is_refused(header: bytes | dict[str, Any], says: str) -> None:
+    """The message names the rule."""
+    with pytest.raises(JoseError, match=says):
+        parse_compact(with_header(header))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        ".",
+        "..",
+        "a.b",
+        "a.b.",
+        "a..c",
+        ".b.c",
+        "a.b.c.d",
+        "a.b.c.d.e",
+        '{"payload":"","signatures":[]}',
+        '{"protected":"e30","payload":"e30","signature":"AA"}',
+        "e30=.e30.AA",
+        "e30.e30.AA\n",
+        " e30.e30.AA",
+        "e30.e30.AB",
+        "e30.e31.AA",
+        "é30.e30.AA",
+    ],
+    ids=repr,
+)
+def test_a_text_that_is_not_three_canonical_parts_is_refused(text: str) -> None:
+    """JSON serialisations, JWE, unsigned tokens, padding and set trailing bits are all no token."""
+    with pytest.raises(JoseError):
+        parse_compact(text)
+
+
+def test_a_token_of_the_longest_length_is_read_and_one_more_byte_is_not() -> None:
+    """The bound is on the text, before anything is decoded."""
+    head = to_base64url(b'{"alg":"ES256"}') + "."
+    body = "A" * ((MAX_TOKEN_BYTES - len(head) - 3) // 4 * 4)
+    fitting = f"{head}{body}.{'A' * (MAX_TOKEN_BYTES - len(head) - len(body) - 1)}"
+    assert len(fitting) == MAX_TOKEN_BYTES
+    assert len(parse_compact(fitting).signature) > 0
+    with pytest.raises(JoseError, match="too long"):
+        parse_compact(fitting + "A")

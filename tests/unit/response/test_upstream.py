@@ -1,0 +1,178 @@
+"""What an allowed request takes along."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import pytest
+
+from extauthz.model.identity import ANONYMOUS, Identity, Kind, Principal
+from extauthz.response.upstream import Upstream, to_upstream
+from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, REQUEST, TARGET, decision_of, request_with
+
+if TYPE_CHECKING:
+    from extauthz.model.decision import Target
+    from extauthz.model.request import Request
+
+OWN = [
+    f"x-extauthz-{part}" for part in ("subject", "actor", "client", "kind", "tenant", "issuer", "decision-id", "policy")
+]
+
+
+def changes(request: Request = REQUEST, target: Target = TARGET, identity: Identity | None = IDENTITY) -> Upstream:
+    """Return the changes for an allowed request."""
+    return to_upstream(decision_of(ALLOW, identity=identity), request, target)
+
+
+def test_the_upstream_learns_who_asks() -> None:
+    """All that is known of the caller and the decision is set."""
+    assert dict(changes().headers) == {
+        "x-extauthz-subject": "alice",
+        "x-extauthz-actor": "agent-7",
+        "x-extauthz-client": "console",
+        "x-extauthz-kind": "user",
+        "x-extauthz-tenant": "acme",
+        "x-extauthz-issuer": ISSUER,
+        "x-extauthz-decision-id": "d-00112233445566778899",
+        "x-extauthz-policy": "0123456789abcdef",
+    }
+
+
+def test_what_is_not_known_is_removed() -> None:
+    """A header of ours that is not set for this caller cannot be the client's."""
+    upstream = changes(identity=Identity(subject=Principal(issuer=ISSUER, subject="ci")))
+    unset = {"x-extauthz-actor", "x-extauthz-client", "x-extauthz-kind", "x-extauthz-tenant"}
+    assert unset <= set(upstream.remove)
+    assert not unset & dict(upstream.headers).keys()
+
+
+@pytest.mark.parametrize("identity", [ANONYMOUS, None])
+def test_nobody_has_no_identity_headers(identity: Identity | None) -> None:
+    """For anonymous callers and preflights every identity header is removed, none is set."""
+    upstream = changes(identity=identity)
+    assert dict(upstream.headers).keys() == {"x-extauthz-decision-id", "x-extauthz-policy"}
+    assert set(OWN) - dict(upstream.headers).keys() <= set(upstream.remove)
+
+
+def test_without_a_policy_none_is_named() -> None:
+    """A decision without a policy revision removes the header."""
+    decision = dataclasses.replace(decision_of(ALLOW), policy=None)
+    assert "x-extauthz-policy" in to_upstream(decision, REQUEST, TARGET).remove
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_underscore_twins_are_removed_unseen(name: str) -> None:
+    """Every spelling with underscores is removed although Envoy may hide it from us."""
+    removed = changes(request=request_with()).remove
+    assert name.replace("-", "_") in removed
+    assert name.replace("-", "_", 1) in removed
+    assert "x-extauthz_" + name.removeprefix("x-extauthz-") in removed
+
+
+@pytest.mark.parametrize(
+    "name", ["x.extauthz.subject", "x_extauthz.subject", "x-extauthz-admin", "x-extauthz-", "x!extauthz~kind"]
+)
+def test_look_alikes_of_ours_are_removed_where_seen(name: str) -> None:
+    """Any name that a server could read as one of ours is removed when the client sent it."""
+    assert name in changes(request=request_with(name)).remove
+    assert name not in changes(request=request_with()).remove
+
+
+def test_a_spoofed_header_of_ours_is_overwritten_and_not_removed() -> None:
+    """Removing would come after setting and take ours away too."""
+    upstream = changes(request=request_with(*OWN))
+    assert dict(upstream.headers)["x-extauthz-subject"] == "alice"
+    assert not set(OWN) & set(upstream.remove)
+
+
+@pytest.mark.parametrize("name", ["accept", "user-agent", "traceparent", "x-request-id", "x-forwarded-for", "x-extra"])
+def test_other_headers_pass(name: str) -> None:
+    """What is neither ours nor a credential is left alone."""
+    assert name not in changes(request=request_with(name)).remove
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("cookie", "x-api-key", "x-vault-token", "private-token", "job-token", "deploy-token", "x-auth-token"),
+        *("x-amz-security-token", "proxy-authorization", "impersonate-user", "impersonate-group", "impersonate-uid"),
+        *("x-forwarded-access-token", "x-forwarded-user", "dpop", "txn-token"),
+    ],
+)
+def test_undeclared_credentials_are_removed_unseen(name: str) -> None:
+    """Known credential headers go, whether or not Envoy shows them, unless the resource forwards them."""
+    assert name in changes(request=request_with()).remove
+    target = dataclasses.replace(TARGET, forward=frozenset({name}))
+    assert name not in changes(request=request_with(name), target=target).remove
+
+
+@pytest.mark.parametrize("name", ["x_vault_token", "impersonate-extra-scopes", "impersonate_user", "x_remote-extra_a"])
+def test_look_alikes_of_credentials_are_removed_where_seen(name: str) -> None:
+    """Families and other spellings of credential headers go too."""
+    assert name in changes(request=request_with(name)).remove
+
+
+def test_the_carrier_passes_and_its_twins_do_not() -> None:
+    """The declared carrier stays, `authorization` goes when it is not the carrier, look-alikes of the carrier go."""
+    assert "authorization" not in changes().remove
+    target = dataclasses.replace(TARGET, carrier="x-machine-key", forward=frozenset({"x-late-key"}))
+    request = request_with("x-machine-key", "x_machine_key", "x-late-key", "x_late-key", "authorization")
+    removed = set(changes(request=request, target=target).remove)
+    assert {"authorization", "x_machine_key", "x_late-key"} <= removed
+    assert not {"x-machine-key", "x-late-key"} & removed
+
+
+def test_without_a_carrier_authorization_is_removed() -> None:
+    """`credential: none` lets no bearer token through."""
+    assert "authorization" in changes(target=dataclasses.replace(TARGET, carrier="")).remove
+
+
+def test_ours_cannot_be_forwarded() -> None:
+    """A resource cannot declare one of our names as a credential to forward."""
+    target = dataclasses.replace(TARGET, forward=frozenset({"x-extauthz-admin"}))
+    assert "x-extauthz-admin" in changes(request=request_with("x-extauthz-admin"), target=target).remove
+
+
+def test_long_names_are_judged_too() -> None:
+    """A name too long to be remembered gets the same judgement."""
+    name = "x_extauthz-" + "a" * 100
+    assert name in changes(request=request_with(name)).remove
+    assert "a" * 100 not in changes(request=request_with("a" * 100)).remove
+
+
+def test_credential_parameters_follow_their_headers() -> None:
+    """Token parameters go; GitLab's stay where its header is declared; an absent one is not mentioned."""
+    request = request_with(query=(("private_token", "x"), ("access_token", "y"), ("access_token", "z"), ("q", "1")))
+    assert changes(request=request).remove_parameters == ("access_token", "private_token")
+    target = dataclasses.replace(TARGET, carrier="private-token")
+    assert changes(request=request, target=target).remove_parameters == ("access_token",)
+    assert changes(request=request_with(query=(("q", "1"),))).remove_parameters == ()
+
+
+@pytest.mark.parametrize(
+    ("subject", "value"),
+    [
+        ("spiffe://example.org/ns/a", "spiffe://example.org/ns/a"),
+        ("CN=a,O=b", "CN=a,O=b"),
+        ("two words", "two%20words"),
+        ("a%20b", "a%2520b"),
+        ("zoë", "zo%C3%AB"),
+        ("a\r\nx-extauthz-kind: user", "a%0D%0Ax-extauthz-kind:%20user"),
+        ("nul\0", "nul%00"),
+        ("\ud800", "%ED%A0%80"),
+    ],
+)
+def test_identity_values_survive_exactly(subject: str, value: str) -> None:
+    """Whatever is not visible ASCII is percent-encoded; decoding gives the original back."""
+    identity = Identity(subject=Principal(issuer=ISSUER, subject=subject, kind=Kind.CI))
+    assert dict(changes(identity=identity).headers)["x-extauthz-subject"] == value
+    assert unquote(value, errors="surrogatepass") == subject
+
+
+def test_an_identity_is_never_cut() -> None:
+    """A value that is too long after encoding is an error, not a shorter identity."""
+    identity = dataclasses.replace(IDENTITY, tenant="é" * 3000)
+    with pytest.raises(ValueError, match="too long"):
+        changes(identity=identity)
