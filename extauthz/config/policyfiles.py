@@ -21,7 +21,7 @@ def load_policy_files(paths: Sequence[Path]) -> dict[str, bytes]:
     """Return the content of policy files by their names.
 
     A directory stands for its `*.yaml` and `*.yml` files, those in directories inside it included; names that begin
-    with a dot are left out, as are directories that lead back to one that holds them.
+    with a dot are left out, as are directories that lead back to one that holds them, and pipes and devices.
 
     Args:
         paths: files and directories.
@@ -32,14 +32,15 @@ def load_policy_files(paths: Sequence[Path]) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     problems: list[Problem] = []
     for path in paths:
-        found = list(_policy_files(path, frozenset())) if path.is_dir() else [path]
+        try:
+            found = list(_policy_files(path, frozenset())) if path.is_dir() else [path]
+            files.update((str(file), _load_file(file)) for file in found)
+        except OSError as error:
+            name = str(error.filename or path)
+            problems.append(Problem(name, 0, 0, error.strerror or "cannot be read", "check path and rights"))
+            continue
         if not found:
             problems.append(Problem(str(path), 0, 0, "no policy file here", "add a file named *.yaml"))
-        for file in found:
-            try:
-                files[str(file)] = _load_file(file)
-            except OSError as error:
-                problems.append(Problem(str(file), 0, 0, error.strerror or "cannot be read", "check path and rights"))
     if len(files) > MAX_POLICY_FILES:
         problems.append(Problem(str(paths[0]), 0, 0, f"more than {MAX_POLICY_FILES} policy files", "name another path"))
     if problems:
@@ -63,5 +64,5 @@ def _policy_files(directory: Path, outer: frozenset[Path]) -> Iterator[Path]:
             continue
         if entry.is_dir():
             yield from _policy_files(entry, outer | {real})
-        elif entry.suffix in _SUFFIXES:
+        elif entry.suffix in _SUFFIXES and (entry.is_file() or entry.is_symlink()):
             yield entry

@@ -68,7 +68,7 @@ def _dotted(where: tuple[int | str, ...]) -> str:
 
 
 def find_variable(where: tuple[int | str, ...], environment: Mapping[str, Any]) -> str | None:
-    """Return the name of the variable that sets the value at `where`, or something that it is part of; None if none does.
+    """Return the variable that sets the value at `where`, or something that it is part of; None when none does.
 
     Args:
         where: keys and indexes from the top of the settings.

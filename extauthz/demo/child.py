@@ -28,9 +28,19 @@ class Child:
         command: program and arguments.
         log: file that takes what it prints.
         environment: its whole environment.
+        folder: where it runs; None for here.
     """
 
-    def __init__(self, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str],
+        *,
+        folder: Path | None = None,
+    ) -> None:
+        self._folder = folder
         self.name = name
         self.log = log
         self._command = list(command)
@@ -64,6 +74,7 @@ class Child:
             stdout=self._sink,
             stderr=subprocess.STDOUT,
             env=self._environment,
+            cwd=self._folder,
         )
         clock = SystemClock()
         deadline = clock.monotonic() + within

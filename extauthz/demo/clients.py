@@ -11,10 +11,10 @@ CLIENT_SECRET: Final = "demo"  # noqa: S105 — known to everybody; the issuer i
 AUDIENCE: Final = "https://api.example.com"
 """The API behind the demo Envoy, as tokens name it."""
 
-PASSWORD: Final = "urn:demo:acr:password"  # noqa: S105 — names a way of signing in
+PASSWORD: Final = "password"  # noqa: S105 — names a way of signing in
 """How people are signed in unless they asked for more (`acr`)."""
 
-PHISHING_RESISTANT: Final = "urn:demo:acr:phishing-resistant"
+PHISHING_RESISTANT: Final = "phishing-resistant"
 """What a step-up leads to (`acr`)."""
 
 SIGNED_IN_SECONDS_AGO: Final = 3600

@@ -35,7 +35,7 @@ class Mood(StrEnum):
     SLOW = "slow"
     """Answers after half a minute, or when the mood changes."""
     LYING = "lying"
-    """Claims to be another issuer, and publishes keys that sign nothing."""
+    """Claims to be another issuer, and publishes a shared secret under the names of its keys."""
     GARBAGE = "garbage"
     """Answers 200 with a page for people."""
 
@@ -127,8 +127,9 @@ class Issuer(LoopbackServer):
 
     def to_jwks(self) -> dict[str, Any]:
         """Return the key set (RFC 7517 section 5)."""
-        keys = self._keys if self._mood is not Mood.LYING else (SigningKey("impostor"),)
-        return {"keys": [key.to_jwk() for key in keys]}
+        if self._mood is Mood.LYING:
+            return {"keys": [{"kty": "oct", "kid": key.kid, "k": "c2VjcmV0"} for key in self._keys]}
+        return {"keys": [key.to_jwk() for key in self._keys]}
 
     def grant(self, form: dict[str, str]) -> dict[str, Any]:
         """Answer a token request (RFC 6749 section 4.4, RFC 8707 `resource`, RFC 9470 `acr_values`).

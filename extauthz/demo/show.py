@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from extauthz.demo.run import Visit
 
-_PLAIN_WIDTH: Final = 168
+_PLAIN_WIDTH: Final = 132
 """Columns when the output is no terminal and so has no width of its own."""
 
 _RECORD_SECONDS: Final = 5.0
@@ -31,6 +31,8 @@ _POLL_SECONDS: Final = 0.05
 
 def show(envoy_file: str, folder: Path, *, keep: bool = False) -> int:
     """Run the demo and return the exit code: 0 when every answer was as the tour expects."""
+    # Told to end, we end what we started.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
     try:
         script = Script(
@@ -66,7 +68,7 @@ def _tour(console: Console, stage: Stage, *, keep: bool) -> int:
 
 def _show_record(console: Console, stage: Stage, visits: list[Visit]) -> None:
     console.print(f"\nEvery decision is one line of {stage.records}, for example:", soft_wrap=True)
-    chosen = next((v for v in visits if v.answer.reason == "insufficient_scope"), visits[0])
+    chosen = next((v for v in reversed(visits) if v.answer.reason == "insufficient_scope"), visits[0])
     decision_id = chosen.answer.headers.get("x-extauthz-decision-id", "")
     clock, pause = SystemClock(), threading.Event()
     deadline = clock.monotonic() + _RECORD_SECONDS

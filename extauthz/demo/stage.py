@@ -177,7 +177,8 @@ class Stage:
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
         command = [sys.executable, "-m", "extauthz", "serve", "--config", str(path)]
-        return Child("extauthz serve", command, self.folder / "extauthz.log", os.environ)
+        # From the checkout, so that this package is the one that runs, installed or not.
+        return Child("extauthz serve", command, self.folder / "extauthz.log", os.environ, folder=self.script.root)
 
     def __enter__(self) -> Self:
         self.start()

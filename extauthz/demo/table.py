@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +18,18 @@ if TYPE_CHECKING:
 
 _PARAMETER: Final = re.compile(r'([a-z_]+)=(?:"([^"]*)"|([^ ,"]+))')
 _SHOWN: Final = ("error", "scope", "acr_values", "max_age")
+_COLUMNS: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
+    ("#", "right"),
+    ("who", "left"),
+    ("asks", "left"),
+    ("status", "left"),
+    ("reason", "left"),
+    ("challenge", "left"),
+    ("ms", "right"),
+    ("", "left"),
+)
+_OK: Final = 200
+_ALLOWED: Final = "allowed"
 _STYLES: Final = {2: "green", 4: "yellow", 5: "red"}
 
 
@@ -40,29 +53,22 @@ def to_expectation(expect: Expect) -> str:
 
 def to_table(visits: Sequence[Visit]) -> Table:
     """Return the tour as a table, one row a stop."""
-    table = Table(show_edge=False, pad_edge=False, header_style="bold", row_styles=("", "dim"))
-    table.add_column("#", justify="right")
-    table.add_column("who")
-    table.add_column("asks", ratio=4)
-    table.add_column("expected", ratio=2)
-    table.add_column("status")
-    table.add_column("reason", ratio=2)
-    table.add_column("challenge", ratio=3)
-    table.add_column("ms", justify="right")
-    table.add_column("")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
+    for heading, justify in _COLUMNS:
+        table.add_column(heading, justify=justify)
     for number, visit in enumerate(visits, 1):
         answer = visit.answer
-        reason = answer.reason or ("allowed" if visit.expect.status == answer.status < 400 else "—")  # noqa: PLR2004
         table.add_row(
             str(number),
             visit.stop.who,
             visit.stop.what,
-            to_expectation(visit.expect),
             Text(str(answer.status), style=_STYLES.get(answer.status // 100, "")),
-            reason,
+            answer.reason or ("by Envoy" if visit.expect.by_envoy else _ALLOWED if answer.status == _OK else "—"),
             to_short_challenge(answer.challenge),
             f"{visit.milliseconds:.1f}",
-            Text("WRONG", style="bold red") if visit.differences else Text("✓", style="green"),
+            Text(f"WRONG, expected {to_expectation(visit.expect)}", style="bold red")
+            if visit.differences
+            else Text("✓", style="green"),
         )
     return table
 

@@ -111,7 +111,7 @@ TOUR: Final = (
     Stop(who="anybody", what="reads the public status page", ask=Ask(path="/v1/status"), expect=OK),
     Stop(
         who="anybody",
-        what="reads a report without a credential",
+        what="reads a report, no credential",
         ask=REPORT,
         expect=Expect(status=401, reason="no_credentials", challenge=('Bearer realm="api.example.com"',)),
     ),
@@ -125,7 +125,7 @@ TOUR: Final = (
     ),
     Stop(
         who="reporting",
-        what="… with a token for another audience",
+        what="… with another audience's token",
         ask=REPORT,
         token=Token(client="reporting", wish=Wish(audience="https://other.example.com")),
         expect=invalid_token("audience_mismatch"),
@@ -139,7 +139,7 @@ TOUR: Final = (
     ),
     Stop(
         who="reporting",
-        what="… with two credentials on one request",
+        what="… with two credentials at once",
         ask=REPORT,
         token=READER,
         second_token=PIPELINE,
@@ -148,7 +148,7 @@ TOUR: Final = (
     # --- how to become allowed ---
     Stop(
         who="pipeline",
-        what="reads a report, lacking the scope",
+        what="reads a report, lacks the scope",
         ask=REPORT,
         token=RELEASE,
         expect=Expect(
@@ -159,7 +159,7 @@ TOUR: Final = (
     ),
     Stop(
         who="alice",
-        what="approves a payment with an old password sign-in",
+        what="approves a payment",
         ask=APPROVAL,
         token=Token(client="alice-laptop"),
         expect=Expect(
@@ -182,14 +182,14 @@ TOUR: Final = (
     # --- tricks ---
     Stop(
         who="reporting",
-        what="asks for a path that nothing declares",
+        what="asks for a path not declared",
         ask=Ask(path="/v1/admin"),
         token=READER,
         expect=Expect(status=403, reason="no_resource"),
     ),
     Stop(
         who="reporting",
-        what="deletes a report: a method not declared",
+        what="deletes a report, not declared",
         ask=Ask(method="DELETE", path="/v1/reports/q3"),
         token=READER,
         expect=Expect(status=405, reason="method_not_allowed"),
@@ -204,14 +204,14 @@ TOUR: Final = (
     ),
     Stop(
         who="reporting",
-        what="claims to be admin: x-extauthz-subject",
+        what="claims x-extauthz-subject: admin",
         ask=Ask(path="/v1/reports/q3", headers=(("x-extauthz-subject", "admin"), ("X-Extauthz-Subject", "root"))),
         token=READER,
         expect=Expect(status=200, upstream=(("x-extauthz-subject", ("reporting",)),)),
     ),
     Stop(
         who="reporting",
-        what="… and by its twin x_extauthz_subject",
+        what="… and its twin x_extauthz_subject",
         ask=Ask(path="/v1/reports/q3", headers=(("x_extauthz_subject", "admin"), ("x-extauthz_subject", "admin"))),
         token=READER,
         expect=Expect(
@@ -226,7 +226,7 @@ TOUR: Final = (
     ),
     Stop(
         who="reporting",
-        what="upgrades to a websocket where none is declared",
+        what="opens a websocket, not declared",
         ask=Ask(
             path="/v1/reports/q3",
             headers=(
@@ -241,7 +241,7 @@ TOUR: Final = (
     ),
     Stop(
         who="a browser",
-        what="asks whether it may ask (CORS preflight)",
+        what="sends a CORS preflight",
         ask=Ask(
             method="OPTIONS",
             path="/v1/reports/q3",
@@ -259,7 +259,7 @@ TOUR: Final = (
     ),
     Stop(
         who="pipeline",
-        what="deploys to production: same permit, a guard refuses",
+        what="deploys to production",
         ask=deploy('{"environment": "production"}'),
         token=PIPELINE,
         expect=Expect(
@@ -270,21 +270,21 @@ TOUR: Final = (
     ),
     Stop(
         who="pipeline",
-        what="… with the scope that the refusal named",
+        what="… with the scope that was asked for",
         ask=deploy('{"environment": "production"}'),
         token=RELEASE,
         expect=OK,
     ),
     Stop(
         who="pipeline",
-        what="… naming two environments in one body",
+        what="… naming both environments at once",
         ask=deploy('{"environment": "staging", "environment": "production"}'),
         token=PIPELINE,
         expect=Expect(status=400, reason="unreadable_body"),
     ),
     Stop(
-        who="assistant for alice",
-        what="an agent deploys on behalf of someone who may",
+        who="alice's agent",
+        what="deploys on her behalf, as she may",
         ask=deploy('{"environment": "staging"}'),
         token=Token(client="assistant"),
         expect=Expect(status=403, reason="forbidden"),
@@ -292,7 +292,7 @@ TOUR: Final = (
     # --- the issuer's keys change while everything runs ---
     Stop(
         who="reporting",
-        what="reads with a token signed by the issuer's new key",
+        what="reads with a token of the new key",
         ask=REPORT,
         token=Token(client="reporting", edition="after the rotation"),
         rotate=True,
@@ -301,7 +301,7 @@ TOUR: Final = (
     Stop(who="reporting", what="… with the token from before", ask=REPORT, token=READER, expect=OK),
     Stop(
         who="impostor",
-        what="… with a key that the issuer never had",
+        what="… with a key never published",
         ask=REPORT,
         token=Token(client="reporting", stranger=True),
         expect=invalid_token("signature_invalid"),

@@ -68,8 +68,9 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+"')
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"  # noqa: S105 — a grammar rule
 _PARAMETER: Final = rf'{_TOKEN}[ \t]*+=[ \t]*+(?:[!#-+\--~]++|"(?:[^"\\]|\\.)*+")'
 _PARAMETERS: Final = re.compile(rf"(?P<scheme>{_TOKEN}) ++{_PARAMETER}(?:[ \t]*+,[ \t]*+{_PARAMETER})*+[ \t]*+")
-"""A credential in the form with parameters (RFC 9110 section 11.4), the only form in which a comma is part of one. Values
-may hold more than the grammar says, because those of cloud signatures do; a blank, which a second credential needs, not."""
+"""A credential in the form with parameters (RFC 9110 section 11.4), the only one in which a comma is part of it. Values
+may hold more than the grammar says, because those of cloud signatures do; no blank, which a second credential needs.
+"""
 
 _TOKEN_SCHEMES: Final = frozenset({"bearer", "dpop", "basic"})
 """Schemes whose credential is one token and never parameters, so `Bearer a=b,c=d` is no way to hide a second one."""

@@ -44,6 +44,7 @@ def canonical_host(raw: str) -> str:
             an unusual spelling, an IPv6 zone, an empty or impossible port, a name that DNS does not allow.
     """
     if len(raw) > _LONGEST:
+        # No host is that long; the check stands here to keep such texts out of the cache.
         raise _refusal()
     return _canonical(raw)
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 def to_metadata(decision: Decision) -> list[tuple[str, str]]:
     """Return name and text of each field; what is not known is not a member."""
-    fields = [
+    fields: list[tuple[str, str]] = [
         ("decision_id", decision.decision_id),
         ("outcome", "allow" if decision.allowed else "deny"),
         ("reason", decision.reason.value),
+        ("rule", decision.verdict.rule or ""),
+        ("policy", decision.policy or ""),
     ]
-    optional = [("rule", decision.verdict.rule or ""), ("policy", decision.policy or "")]
     if decision.target is not None:
-        optional += [("resource", decision.target.resource), ("action", decision.target.action)]
+        fields += [("resource", decision.target.resource), ("action", decision.target.action)]
     if decision.identity is not None:
-        optional += _about(decision.identity)
-    fields.extend((name, _bounded(text)) for name, text in optional if text)
-    return fields
+        fields += _about(decision.identity)
+    return [(name, _bounded(text)) for name, text in fields if text]
 
 
 def _about(identity: Identity) -> Iterator[tuple[str, str]]:

@@ -75,6 +75,7 @@ def _allowed(decision: Decision) -> CheckResponse:
     answer.status.code = 0
     _set_headers(answer.ok_response.headers, upstream.headers)
     answer.ok_response.headers_to_remove.extend(upstream.remove)
+    answer.ok_response.headers_to_remove.extend(upstream.remove_seen)
     answer.ok_response.query_parameters_to_remove.extend(upstream.remove_parameters)
     return answer
 

@@ -54,12 +54,15 @@ class Upstream:
 
     Attributes:
         headers: name and value of what is set; overwrites whatever the client sent.
-        remove: header names, lower case, none of them in `headers`, each once.
+        remove: header names, lower case, that are removed without having been seen.
+        remove_seen: further header names that this request carries. Together with `remove` each name stands once, and
+            none of them in `headers`.
         remove_parameters: query parameter names.
     """
 
     headers: tuple[tuple[str, str], ...]
     remove: tuple[str, ...]
+    remove_seen: tuple[str, ...]
     remove_parameters: tuple[str, ...]
 
 
@@ -70,14 +73,29 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
         ValueError: an identity value does not fit into a header.
     """
     headers = _headers(decision)
-    wanted = {name for name, _ in headers}
-    remove = [name for name in _OWN_NAMES if name not in wanted]
-    fixed = _undeclared_names(target.carrier, target.forward)
-    remove.extend(fixed)
-    already = wanted.union(_OWN_NAMES, fixed)
-    remove.extend(name for name in request.headers.lines if name not in already and _is_unwanted(name, target))
+    unseen = _names_to_remove(tuple(name for name, _ in headers), target.carrier, target.forward)
+    wanted = dict(headers)
+    seen = tuple(
+        name
+        for name in request.headers.lines
+        if name not in wanted and name not in unseen.among and _is_unwanted(name, target)
+    )
     parameters = _undeclared_parameters(request, target) if request.query else ()
-    return Upstream(tuple(headers), tuple(remove), parameters)
+    return Upstream(tuple(headers), unseen.names, seen, parameters)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unseen:
+    names: tuple[str, ...]
+    among: frozenset[str]
+
+
+@lru_cache(maxsize=1024)
+def _names_to_remove(wanted: tuple[str, ...], carrier: str, forward: frozenset[str]) -> _Unseen:
+    """Return what is removed whether or not Envoy showed it to us."""
+    own = [name for name in _OWN_NAMES if name not in wanted]
+    names = (*own, *sorted(CREDENTIAL_HEADERS - forward - {carrier}))
+    return _Unseen(names, frozenset(names))
 
 
 def _headers(decision: Decision) -> list[tuple[str, str]]:
@@ -108,11 +126,6 @@ def _spellings(name: str) -> list[str]:
 _OWN_NAMES: Final = tuple(
     dict.fromkeys(spelling for name in (*IDENTITY_HEADERS, *DECISION_HEADERS) for spelling in _spellings(name))
 )
-
-
-@lru_cache(maxsize=1024)
-def _undeclared_names(carrier: str, forward: frozenset[str]) -> tuple[str, ...]:
-    return tuple(sorted(CREDENTIAL_HEADERS - forward - {carrier}))
 
 
 def _is_unwanted(name: str, target: Target) -> bool:

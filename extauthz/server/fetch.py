@@ -15,6 +15,7 @@ yet here: allow-listed hosts and pinned addresses, for which `_new_conn` is the 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import ipaddress
 import socket
 import ssl
@@ -73,7 +74,7 @@ class Egress:
             with contextlib.closing(self._connection(target, timeout)) as connection, _Watchdog(timeout) as watchdog:
                 connection.watchdog = watchdog
                 body = _read(connection, target.request_uri, max_bytes)
-        except (OSError, HTTPError) as error:
+        except (OSError, HTTPError, http.client.HTTPException) as error:
             late = isinstance(error, TimeoutError) or self._clock.monotonic() >= deadline
             message = "no complete answer in time" if late else f"no answer ({type(error).__name__})"
             raise FetchError(message) from error

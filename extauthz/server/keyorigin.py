@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
+from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
 
 from extauthz.errors import FetchError, StrictJsonError
@@ -135,20 +136,27 @@ class DiscoveryOrigin:
         if remaining <= 0:
             message = "no complete answer in time"
             raise FetchError(message)
-        if url.startswith("http:") and not self._issuer.startswith("http:") and not self._keys.insecure_http:
+        if not (_is_https(url) or not _is_https(self._issuer) or self._keys.insecure_http):
             # The usual leave for loopback must not let a remote document send us to our own machine.
-            message = "the discovery document leads from https to http"
+            message = "the discovery document leads away from https"
             raise FetchError(message)
         return self._get(url, timeout=remaining, max_bytes=MAX_JWKS_BYTES, plain_http=self._keys.insecure_http)
 
 
+def _is_https(url: str) -> bool:
+    return url.lower().startswith("https://")
+
+
 def discovery_locations(issuer: str) -> Iterator[str]:
-    """Yield where an issuer's discovery document may be, most specific standard first.
+    """Yield where an issuer's discovery document may be; nothing when the issuer is not a URL.
 
     RFC 8414 section 3 puts the well-known part between host and path; OpenID Connect Discovery 1.0 section 4 puts it
     after the path. A terminating slash of the issuer is left out by both.
     """
-    target = parse_url(issuer)
+    try:
+        target = parse_url(issuer)
+    except LocationParseError:
+        return
     path = (target.path or "").rstrip("/")
     base = f"{target.scheme}://{target.netloc}"
     yield f"{base}/.well-known/oauth-authorization-server{path}"

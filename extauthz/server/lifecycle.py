@@ -30,7 +30,7 @@ def run_until_told(settings: Settings) -> int:
     application = build(settings)
     told = _received_signals()
     application.start()
-    while (number := told.get()) == signal.SIGHUP:
+    while told.get() == signal.SIGHUP:
         _log.info("looking at files again")
         application.reload()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -30,7 +30,7 @@ def find_health(address: str, seconds: float, service: str = CHECK_SERVICE) -> s
         try:
             answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=seconds)
         except grpc.RpcError as failed:
-            code: grpc.StatusCode = failed.code()  # type: ignore[attr-defined]  # what a call raises is a Call too
+            code: grpc.StatusCode = failed.code()  # what a call raises is a Call too
             unreachable = code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
             return "UNREACHABLE" if unreachable else code.name
     name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)

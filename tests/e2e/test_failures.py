@@ -5,7 +5,6 @@ Each test's control is at the end: the same Envoy lets requests through once ext
 
 from __future__ import annotations
 
-from concurrent import futures
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from extauthz.demo.stage import Script, Stage
 from extauthz.demo.tour import deploy
 from tests.e2e.asks import eventually, read_report, with_token
 from tests.e2e.conftest import ROOT, fail_open
+from tests.e2e.other_authorizer import authorizer, point_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +35,7 @@ def open_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     def change(bootstrap: dict[str, Any]) -> None:
         fail_open(bootstrap)
         find_ext_authz(bootstrap)["with_request_body"]["max_request_bytes"] = 64 * MEBIBYTE
+        bootstrap["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] = 64 * MEBIBYTE
         # So that a big body is not late: a question that times out is an error, and errors are let through here.
         find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "5s"
 
@@ -78,6 +79,18 @@ def test_bad_issuer_costs_only_what_needs_it(lookups: Stage, mood: Mood) -> None
     assert (answer.status, answer.reason) == (503, "evidence_unavailable")
     assert len(lookups.upstream.seen) == reached
     assert read_report(lookups, known).status == 200
+
+
+def test_issuer_that_lies_from_the_start_is_not_believed(folder: Path) -> None:
+    """With no keys at all every token is refused as undecidable; an honest answer is enough to mend that."""
+    stage = Stage(Script(root=ROOT, folder=folder, change_bootstrap=fail_open, change_settings=impatient))
+    stage.issuer.feel(Mood.LYING)
+    with stage:
+        answer = read_report(stage)
+        assert (answer.status, answer.reason) == (503, "evidence_unavailable")
+        assert not stage.upstream.seen
+        stage.issuer.feel(Mood.HONEST)
+        assert eventually(lambda: read_report(stage).status == 200)
 
 
 def test_issuer_recovers(lookups: Stage) -> None:
@@ -136,25 +149,15 @@ def test_control_stopped_server_is_let_through_only_by_an_open_envoy(folder: Pat
 
 def test_control_aborted_call_is_let_through(folder: Path) -> None:
     """An authorizer that aborts its RPC, as ours never does, opens an Envoy that fails open."""
-    aborting = grpc.server(futures.ThreadPoolExecutor(2))
 
     def abort(_raw: bytes, context: grpc.ServicerContext) -> bytes:
         context.abort(grpc.StatusCode.PERMISSION_DENIED, "denied, it believes")
 
-    handler: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(abort)
-    service = "envoy.service.auth.v3.Authorization"
-    aborting.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Check": handler}),))
-    port = aborting.add_insecure_port("127.0.0.1:0")
-    aborting.start()
+    with authorizer(abort) as port:
 
-    def change(bootstrap: dict[str, Any]) -> None:
-        fail_open(bootstrap)
-        cluster = bootstrap["static_resources"]["clusters"][0]["load_assignment"]
-        endpoint = cluster["endpoints"][0]["lb_endpoints"][0]["endpoint"]
-        endpoint["address"]["socket_address"]["port_value"] = port
+        def change(bootstrap: dict[str, Any]) -> None:
+            fail_open(bootstrap)
+            point_at(bootstrap, port)
 
-    try:
         with Stage(Script(root=ROOT, folder=folder, change_bootstrap=change)) as stage:
             assert read_report(stage, "x.y.z").status == 200
-    finally:
-        aborting.stop(0).wait()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -10,9 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from extauthz.demo.ask import Ask, Edge
 from extauthz.demo.run import walk
+from extauthz.demo.show import show
 from extauthz.demo.table import to_differences
 from extauthz.demo.tour import TOUR, Expect
+from tests.e2e.asks import eventually
 from tests.e2e.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -33,6 +38,40 @@ def test_demo_command_passes(envoy_file: str, tmp_path: Path) -> None:
     assert "WRONG" not in done.stdout
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert len(records) >= len(TOUR)
+
+
+def test_demo_with_a_wrong_answer_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A tour with one wrong expectation shows it in its row and in words, and the exit code says so."""
+    wrong = replace(TOUR[2], expect=Expect(status=403, reason="no_permit"))
+    monkeypatch.setattr("extauthz.demo.show.TOUR", (TOUR[0], wrong))
+    assert show("minimal", tmp_path) == 1
+    out = capsys.readouterr().out
+    assert "1 of 2 answers as expected" in out
+    assert "WRONG" in out
+    assert "#2 reporting reads a report: status 200 instead of 403" in out
+
+
+def test_kept_demo_answers_until_it_is_told_to_end(tmp_path: Path) -> None:
+    """`--keep` leaves everything running, prints commands to try, and ends everything on Ctrl-C."""
+    command = [sys.executable, "-m", "extauthz", "demo", "--keep", "--folder", str(tmp_path)]
+    out = tmp_path / "out"
+    with out.open("wb") as sink:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT)
+    try:
+        assert eventually(lambda: "Ctrl-C ends it" in out.read_text(), seconds=60)
+        text = out.read_text()
+        asked = re.search(r"^curl -si http://127\.0\.0\.1:(\d+)(/\S+)", text, re.MULTILINE)
+        assert asked is not None
+        edge = Edge(int(asked[1]))
+        assert edge.send(Ask(path=asked[2])).reason == "no_credentials"
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
+    assert code == 0
+    with pytest.raises(OSError, match="refused"):
+        edge.send(Ask(path=asked[2]))
 
 
 def test_wrong_expectation_is_found(stage: Stage) -> None:

@@ -27,7 +27,7 @@ _IMPURE_CALLS = frozenset(
 )
 _SUPPRESSION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no cover|pylint:|ruff:\s*noqa)")
 _GOOD_SUPPRESSION = re.compile(
-    r"#\s*(noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]|pragma: no cover)\s+(—|#) \S.{7,}"
+    r"#\s*(noqa: [A-Z]+[0-9]+(, ?[A-Z]+[0-9]+)*|type: ignore\[[a-z-]+(, ?[a-z-]+)*\]|pragma: no cover)\s+(—|#) \S.{5,}"
 )
 _PROMISING = ("verify", "validate", "check", "authorize")
 

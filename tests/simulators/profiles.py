@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.identity.rules import IssuerRules, MappingRules, Profile
 from extauthz.model.request import Body, BodyState, Headers, Request
 from tests.simulators.tokens import AUDIENCE, ISSUER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ALGORITHMS: Final = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519")
 LEEWAY: Final = 5.0
@@ -34,7 +37,7 @@ def profile(*rules: IssuerRules, max_token_age: float | None = None, audience: s
 def request(
     *authorization: str,
     query: tuple[tuple[str, str], ...] = (),
-    headers: dict[str, tuple[str, ...]] | None = None,
+    headers: Mapping[str, tuple[str, ...]] | None = None,
     body: bytes = b"",
 ) -> Request:
     """Return a request with these `Authorization` lines."""

@@ -59,8 +59,8 @@ def compile_tenant(argument: Any, written: Written, surroundings: Surroundings) 
     fact = surroundings.facts.get(argument)
     if fact is None:
         advice = did_you_mean(argument, (name for name in surroundings.facts if name.startswith("resource.")))
-        fix = f"{advice} A fixed tenant is written as a list: `[{argument}]`"
-        written.refuse(f"`{argument}` is not a fact of {surroundings.label}", fix)
+        message = f"`{argument}` is not a fact of {surroundings.label}"
+        written.refuse(message, f"{advice} (a fixed tenant is written as a list: `[{argument}]`)")
     if fact.type is not FactType.TEXT:
         written.refuse(f"`{argument}` is a {fact.type.value}", "name a text")
     if argument == "identity.tenant":

@@ -150,12 +150,12 @@ def test_slow_issuer_keeps_the_caller_waiting(issuer: Issuer) -> None:
         call(issuer, "/jwks", timeout=0.1)
 
 
-def test_lying_issuer_names_another_and_publishes_foreign_keys(issuer: Issuer) -> None:
-    """A lying issuer's documents are well-formed and wrong."""
-    honest = read(issuer, "/jwks")["keys"]
+def test_lying_issuer_names_another_and_publishes_no_public_key(issuer: Issuer) -> None:
+    """A lying issuer's documents are well-formed and wrong, under the right key names."""
     issuer.feel(Mood.LYING)
     assert read(issuer, "/.well-known/openid-configuration")["issuer"] != issuer.url
-    assert read(issuer, "/jwks")["keys"] != honest
+    assert published(issuer) == ["demo-1"]
+    assert read(issuer, "/jwks")["keys"][0]["kty"] == "oct"
 
 
 def test_garbage_is_no_json(issuer: Issuer) -> None:

@@ -77,9 +77,24 @@ def test_times_and_audience_within_act_mean_nothing() -> None:
 
 @pytest.mark.parametrize(
     "act",
-    ["bot", None, [], [{"sub": "bot"}], 1, True, {}, {"sub": ""}, {"sub": 1}, {"sub": None}, {"client_id": "c"}]
-    + [{"sub": "a", "act": "b"}, {"sub": "a", "act": {}}, {"sub": "a", "iss": 1}, {"sub": "a", "client_id": []}]
-    + [{"sub": "a", "roles": "admin"}],
+    [
+        "bot",
+        None,
+        [],
+        [{"sub": "bot"}],
+        1,
+        True,
+        {},
+        {"sub": ""},
+        {"sub": 1},
+        {"sub": None},
+        {"client_id": "c"},
+        {"sub": "a", "act": "b"},
+        {"sub": "a", "act": {}},
+        {"sub": "a", "iss": 1},
+        {"sub": "a", "client_id": []},
+        {"sub": "a", "roles": "admin"},
+    ],
     ids=repr,
 )
 def test_an_act_that_cannot_be_read_refuses_the_token(act: Any) -> None:

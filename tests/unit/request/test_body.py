@@ -22,7 +22,7 @@ from tests.unit.request.refusals import reason_of
     ],
 )
 @pytest.mark.parametrize("packed", [False, True])
-def test_state_of_the_body(flag: str | None, raw: bytes, state: BodyState, packed: bool) -> None:  # noqa: FBT001
+def test_state_of_the_body(flag: str | None, raw: bytes, state: BodyState, packed: bool) -> None:
     """Only bytes that Envoy calls whole are complete, in either field."""
     headers = Headers({} if flag is None else {PARTIAL_BODY_HEADER: (flag,)})
     body = body_from(headers, "", raw) if packed else body_from(headers, raw.decode(), b"")

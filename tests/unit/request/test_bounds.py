@@ -70,7 +70,9 @@ def test_known_context_keys_pass() -> None:
     require_within_bounds(own, Proxy("edge"))
 
 
-@pytest.mark.parametrize("context", [{"tenants": "acme"}, {"Tenant": "acme"}, {"": "x"}, {"tenant": ""}, {"resource": ""}])
+@pytest.mark.parametrize(
+    "context", [{"tenants": "acme"}, {"Tenant": "acme"}, {"": "x"}, {"tenant": ""}, {"resource": ""}]
+)
 def test_unknown_or_empty_context_keys_are_refused(context: dict[str, str]) -> None:
     """A narrowing with a typing error, or with nothing in it, does not silently drop out."""
     refusal = refusal_of(lambda: require_within_bounds(_request(**context), Proxy("edge")))

@@ -31,7 +31,9 @@ def test_unknown_or_repeated_pseudo_headers_are_refused(lines: list[tuple[str, s
     assert refusal_of(lambda: headers_from(lines, exact=True)).inner == "pseudo header"
 
 
-@pytest.mark.parametrize("name", ["", "a b", "a:b", "a\n", "a\x00", "é", "a(b)", "\u212a", "a" * (MAX_HEADER_NAME_BYTES + 1)])
+@pytest.mark.parametrize(
+    "name", ["", "a b", "a:b", "a\n", "a\x00", "é", "a(b)", "\u212a", "a" * (MAX_HEADER_NAME_BYTES + 1)]
+)
 def test_names_must_be_tokens(name: str) -> None:
     """A name that is empty, too long, or holds more than token characters is refused."""
     refusal = refusal_of(lambda: headers_from([(name, "x")], exact=True))
@@ -146,7 +148,8 @@ def test_override_headers_are_refused(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["x_http_method_override", "X-HTTP_Method-Override", "content_length", "x_original_url", "proxy_authorization"]
+    "name",
+    ["x_http_method_override", "X-HTTP_Method-Override", "content_length", "x_original_url", "proxy_authorization"],
 )
 def test_underscore_twins_of_headers_that_matter_are_refused(name: str) -> None:
     """A name that a CGI-like server takes for a header that matters is refused."""

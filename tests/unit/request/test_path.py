@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
+from urllib.parse import unquote
+
 import pytest
 
 from extauthz.limits import MAX_PATH_BYTES
@@ -89,6 +92,15 @@ def test_refuses_what_can_be_read_differently(raw: str) -> None:
     assert refusal.reason is Reason.MALFORMED_REQUEST
     assert refusal.detail.endswith(".")
     assert "admin" not in refusal.detail
+
+
+@pytest.mark.parametrize(
+    "trap", ["dot segments", "encoded dot segments", "encoded slash after dots", "dots and a trailing space"]
+)
+def test_the_traps_are_real(trap: str) -> None:
+    """A reader that decodes, trims and resolves, as some upstreams do, ends at another path than the one shown."""
+    naive = posixpath.normpath("/".join(part.rstrip(" ") for part in unquote(REFUSED[trap]).split("/")))
+    assert naive in {"/api/admin", "/b"}
 
 
 @pytest.mark.parametrize(

