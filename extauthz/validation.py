@@ -67,10 +67,11 @@ def problems_of(error: ValidationError, file: YamlFile, model: type[BaseModel], 
     outer = {detail["loc"][:length] for detail in details for length in range(len(detail["loc"]))}
     # A list all of whose entries are wrong counts as too short as well; saying so would only confuse.
     telling = [detail for detail in details if detail["type"] != "too_short" or detail["loc"] not in outer]
-    return list(dict.fromkeys(_problem(detail, file, model, base) for detail in telling))
+    return list(dict.fromkeys(problem_of(detail, file, model, base) for detail in telling))
 
 
-def _problem(detail: ErrorDetails, file: YamlFile, model: type[BaseModel], base: Path) -> Problem:
+def problem_of(detail: ErrorDetails, file: YamlFile, model: type[BaseModel], base: Path = ()) -> Problem:
+    """Return one of the problems; see `problems_of`."""
     path = (*base, *detail["loc"])
     name = detail["loc"][-1] if detail["loc"] else ""
     context = detail.get("ctx", {})

@@ -212,9 +212,7 @@ class _Composer:
 
     def _mapping(self, events: Iterator[Any], path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for event in events:
-            if isinstance(event, yaml.MappingEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self._report(event, "a key must be plain text", "quote it")
                 self._value(event, events, (*path, ""))
@@ -230,9 +228,7 @@ class _Composer:
 
     def _sequence(self, events: Iterator[Any], path: Path) -> list[Any]:
         found: list[Any] = []
-        for event in events:
-            if isinstance(event, yaml.SequenceEndEvent):
-                break
+        while not isinstance(event := next(events), yaml.SequenceEndEvent):
             found.append(self._value(event, events, (*path, len(found))))
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -33,6 +34,8 @@ def demo(
         return
     from extauthz.demo.show import show  # noqa: PLC0415 — the demo's weight is for the demo alone
 
+    # Told to end, the demo ends what it started.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     raise typer.Exit(show(envoy_config, folder, keep=keep))
 
 

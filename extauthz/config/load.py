@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,6 +24,7 @@ from pydantic_settings import (
 from extauthz.config.problems import ENVIRONMENT_PREFIX, problems_of
 from extauthz.config.settings import ListenerSettings, Settings
 from extauthz.errors import ConfigError, FileError, Problem
+from extauthz.validation import did_you_mean
 from extauthz.yamlfile import YamlFile, read_yaml
 
 if TYPE_CHECKING:
@@ -111,8 +111,7 @@ def _refuse_unknown_variables(environ: Mapping[str, str]) -> None:
             continue
         section = name[len(ENVIRONMENT_PREFIX) :].split("__")[0].lower()
         if section not in Settings.model_fields:
-            close = get_close_matches(section, Settings.model_fields, 1)
-            fix = f"did you mean {ENVIRONMENT_PREFIX}{close[0].upper()}?" if close else ""
+            fix = did_you_mean(section, Settings.model_fields)
             problems.append(Problem(f"environment variable {name}", 0, 0, "no such setting", fix))
     if problems:
         raise ConfigError(problems)

@@ -69,7 +69,7 @@ class Envoy:
         *,
         proxy_token: str,
         binary: Path | None = None,
-        change: Callable[[dict[str, Any]], None] = lambda _bootstrap: None,
+        change: Callable[[dict[str, Any]], object] = lambda _bootstrap: None,
     ) -> None:
         bootstrap = adapt(yaml.safe_load(file.read_text("utf-8")), places)
         change(bootstrap)

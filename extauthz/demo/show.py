@@ -31,8 +31,6 @@ _POLL_SECONDS: Final = 0.05
 
 def show(envoy_file: str, folder: Path, *, keep: bool = False) -> int:
     """Run the demo and return the exit code: 0 when every answer was as the tour expects."""
-    # Told to end, we end what we started.
-    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
     try:
         script = Script(

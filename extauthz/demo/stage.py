@@ -69,8 +69,8 @@ class Script:
     envoy_file: str = "minimal"
     ports: Ports = field(default_factory=Ports)
     binary: Path | None = None
-    change_settings: Callable[[dict[str, Any]], None] = lambda _settings: None
-    change_bootstrap: Callable[[dict[str, Any]], None] = lambda _bootstrap: None
+    change_settings: Callable[[dict[str, Any]], object] = lambda _settings: None
+    change_bootstrap: Callable[[dict[str, Any]], object] = lambda _bootstrap: None
     ready: bool = True
 
 
@@ -177,8 +177,10 @@ class Stage:
         path.touch(mode=0o600)
         path.write_text(yaml.safe_dump(settings, sort_keys=False), "utf-8")
         command = [sys.executable, "-m", "extauthz", "serve", "--config", str(path)]
+        # Settings in the environment are for another server than the demo's.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("EXTAUTHZ_")}
         # From the checkout, so that this package is the one that runs, installed or not.
-        return Child("extauthz serve", command, self.folder / "extauthz.log", os.environ, folder=self.script.root)
+        return Child("extauthz serve", command, self.folder / "extauthz.log", environment, folder=self.script.root)
 
     def __enter__(self) -> Self:
         self.start()

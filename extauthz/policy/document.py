@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
 
 from extauthz.model.identity import Kind
 from extauthz.model.request import METHODS
@@ -169,13 +169,29 @@ class ForbidPart(Part):
     observe: StrictBool = Field(default=False, description="Only record what it would have denied.")
 
 
-class WhoPart(Part):
-    """Whom a permit is for: each list asks for one of its members."""
+class PartyPart(Part):
+    """Names callers: each list asks for one of its members.
+
+    A subject and a client are unique only within their issuer, so naming them without it would let every other accepted
+    issuer make one of the same name.
+    """
 
     kind: Kinds = ()
     issuers: Words = ()
     clients: Words = ()
     subjects: Words = ()
+
+    @model_validator(mode="after")
+    def _names_have_issuers(self) -> Self:
+        if (self.clients or self.subjects) and not self.issuers:
+            message, fix = "`subjects` and `clients` mean nothing without their issuer", "add `issuers`"
+            raise wrong(message, fix)
+        return self
+
+
+class WhoPart(PartyPart):
+    """Whom a permit is for."""
+
     roles: Words = ()
 
 

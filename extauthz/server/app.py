@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -142,11 +143,22 @@ def build(settings: Settings, clock: Clock | None = None) -> Application:
         ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
     """
     judge_listeners(settings)
-    clock = clock or SystemClock()
+    with ExitStack() as undo:
+        application = _build(settings, clock or SystemClock(), undo)
+        undo.pop_all()
+    return application
+
+
+def _build(settings: Settings, clock: Clock, undo: ExitStack) -> Application:
+    """Return the server; `undo` closes what was opened when something later fails."""
     metrics = Metrics()
     application: Application
     metrics_server = _open_metrics(settings, metrics, lambda: application.readiness)
+    if metrics_server is not None:
+        undo.callback(metrics_server.stop)
     proxies = ProxyRegistry(settings)
+    records = _open_records(settings, metrics)
+    undo.callback(records.close, 0.0)
     keys = IssuerKeys(
         settings.issuers,
         get=Egress(clock).get,
@@ -155,7 +167,6 @@ def build(settings: Settings, clock: Clock | None = None) -> Application:
         on_fetch=metrics.keys_fetched,
     )
     live = LivePolicy()
-    records = _open_records(settings, metrics)
     rim = Rim(
         policy=live,
         views=Views(keys=keys, profiles=from_settings(settings)),
@@ -176,7 +187,6 @@ def build(settings: Settings, clock: Clock | None = None) -> Application:
             engine.set_serving(True)
 
     loader = PolicyLoader(settings.policy, policy_context(settings), live, on_load=on_load)
-    watcher = Watcher(settings.policy_reload, loader.look, proxies.reload)
     parts = _Parts(
         records=records,
         keys=keys,
@@ -184,7 +194,7 @@ def build(settings: Settings, clock: Clock | None = None) -> Application:
         loader=loader,
         engine=engine,
         metrics_server=metrics_server,
-        watcher=watcher,
+        watcher=Watcher(settings.policy_reload, loader.look, proxies.reload),
     )
     application = Application(settings, parts)
     return application

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 _IDLE_SECONDS: Final = 5.0
 """How long a connection may keep a thread without sending a request."""
 
+_STOP_SECONDS: Final = 0.1
+"""How long `stop` may take to be noticed."""
+
 _TEXT: Final = "text/plain; charset=utf-8"
 
 
@@ -59,7 +62,9 @@ class MetricsServer:
         except OSError as error:
             problem = Problem("telemetry.metrics", 0, 0, f"cannot listen on {place}: {error.strerror}")
             raise ConfigError([problem]) from error
-        self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(_STOP_SECONDS,), name="metrics", daemon=True
+        )
 
     @property
     def address(self) -> str:

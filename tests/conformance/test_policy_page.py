@@ -28,7 +28,7 @@ def test_example_compiles(example: str) -> None:
 
 def test_a_wrong_example_would_be_found() -> None:
     """Compiling is a check: the same text with one misspelt name is refused."""
-    wrong = EXAMPLES[-1].replace("identity.kind", "identity.knid")
+    wrong = EXAMPLES[-1].replace("involved.kinds", "involved.knids")
     assert wrong != EXAMPLES[-1]
     with pytest.raises(PolicyError, match="knid"):
         compile_policy({"example.yaml": wrong.encode()}, CONTEXT)

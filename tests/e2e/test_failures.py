@@ -15,17 +15,24 @@ from extauthz.demo.bootstrap import find_ext_authz
 from extauthz.demo.issuer import Mood
 from extauthz.demo.stage import Script, Stage
 from extauthz.demo.tour import deploy
+from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from tests.e2e.asks import eventually, read_report, with_token
 from tests.e2e.conftest import ROOT, fail_open
-from tests.e2e.other_authorizer import authorizer, point_at
+from tests.e2e.other_authorizer import Relay, authorizer, point_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.envoy
 
 MEBIBYTE = 1024 * 1024
+
+PADDING = CheckRequest(
+    attributes=AttributeContext(context_extensions={"padding": "x" * 5 * MEBIBYTE})
+).SerializeToString()
+"""Appended to a question it makes that question longer and changes nothing else of what it asks."""
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +72,33 @@ def test_huge_question_is_refused(open_stage: Stage, size: int) -> None:
     assert answer.status == 413
     assert answer.reason
     assert len(open_stage.upstream.seen) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason"),
+    [
+        (lambda raw: raw, 200, ""),
+        (lambda _raw: b"", 400, "malformed_request"),
+        (lambda _raw: b"\xff\xff\xff nothing like a message", 400, "malformed_request"),
+        (lambda raw: raw[: len(raw) // 2], 400, "malformed_request"),
+        (lambda raw: raw + PADDING, 413, "request_too_large"),
+    ],
+    ids=["unchanged", "empty", "garbage", "cut off", "5 MiB"],
+)
+def test_spoiled_question_is_refused(folder: Path, change: Callable[[bytes], bytes], status: int, reason: str) -> None:
+    """Bytes that are no question, spoiled between Envoy and extauthz, are refused by an answer that Envoy obeys."""
+    relay = Relay(change)
+    with authorizer(relay.check) as port:
+
+        def lead_through_relay(bootstrap: dict[str, Any]) -> None:
+            fail_open(bootstrap)
+            find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "5s"
+            relay.to = point_at(bootstrap, port)
+
+        with Stage(Script(root=ROOT, folder=folder, change_bootstrap=lead_through_relay)) as stage:
+            answer = read_report(stage)
+            assert (answer.status, answer.reason) == (status, reason)
+            assert len(stage.upstream.seen) == (status == 200)
 
 
 @pytest.mark.parametrize("mood", [Mood.DEAD, Mood.SLOW, Mood.LYING, Mood.GARBAGE])

@@ -90,7 +90,7 @@ class Running:
         return [json.loads(line) for line in (self.folder / "records.jsonl").read_text().splitlines()]
 
 
-def settings(folder: Path, keys_url: str, **changes: dict[str, Any]) -> dict[str, Any]:
+def settings(folder: Path, keys_url: str, **changes: Any) -> dict[str, Any]:
     """Return settings as data; `changes` update whole sections key by key."""
     base: dict[str, Any] = {
         "policy": [str(folder / "policy.yaml")],

@@ -59,7 +59,7 @@ def test_every_question_is_answered(server: Running, raw: bytes, outcome: tuple[
     assert outcome_of(server.asker.ask(raw)) == outcome
 
 
-@pytest.mark.parametrize("mebibytes", [5, 64])
+@pytest.mark.parametrize("mebibytes", [5, 20])
 def test_a_huge_question_is_denied_rather_than_an_error(server: Running, mebibytes: int) -> None:
     """Beyond what gRPC accepts by default, and far beyond."""
     raw = check_request(path="/things/7", method="POST", raw_body=b"x" * (mebibytes << 20))

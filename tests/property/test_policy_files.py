@@ -27,7 +27,7 @@ guards:
 forbids:
   - {id: f, on: "*", when: '"agent" in involved.kinds', unless: [{roles: {any_of: [a]}}]}
 permits:
-  - {id: p, who: {kind: ci}, may: deployment.*, require: [{scopes: ["d:{resource.environment}"]}, {cel: identity.human}]}
+  - {id: p, who: {kind: ci}, may: deployment.*, require: [{scopes: ["d:{resource.project}"]}, {cel: identity.human}]}
 """
 SNIPPETS = st.sampled_from(
     [b"", b" ", b"\n", b":", b"- ", b"[", b"{", b"'", b'"', b"&a", b"*a", b"!", b"x", b"\xff", b"\x00"]
@@ -43,9 +43,11 @@ def test_any_bytes_are_yaml_or_a_problem(raw: bytes) -> None:
     try:
         file = read_yaml("f", raw)
     except FileError as error:
-        assert error.problems
+        problems = error.problems
     else:
+        problems = []
         assert () in file.places or file.data is None
+    assert all(problem.message for problem in problems)
 
 
 @settings(max_examples=200)
@@ -53,20 +55,24 @@ def test_any_bytes_are_yaml_or_a_problem(raw: bytes) -> None:
 def test_a_damaged_policy_is_compiled_or_refused(position: int, removed: int, added: bytes) -> None:
     """Cuts and insertions anywhere end in a ruleset or in problems that point into the file."""
     raw = POLICY[:position] + added + POLICY[position + removed :]
+    problems = []
     try:
         compile_policy({"p": raw}, PolicyContext())
     except PolicyError as error:
-        for problem in error.problems:
-            assert problem.message
-            assert problem.line <= raw.count(b"\n") + 2
+        problems = error.problems
+    for problem in problems:
+        assert problem.message
+        assert problem.line <= raw.count(b"\n") + 2
 
 
 @given(st.text(alphabet="abc.()[]'\"! &|=<>?:,+-{}\n1_", max_size=40) | st.text(max_size=40))
 def test_any_text_is_a_condition_or_a_problem(text: str) -> None:
     """No expression escapes as another exception, and what compiles reads something."""
+    problems = []
     try:
         condition = compile_condition(text, AROUND)
     except CelError as error:
-        assert all(problem.line >= 1 and problem.column >= 1 for problem in error.problems)
+        problems = error.problems
     else:
         assert condition.reads
+    assert all(problem.line >= 1 and problem.column >= 1 for problem in problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import grpc
 
@@ -36,7 +36,8 @@ class Client:
     def ask_soon(self, raw: bytes = b"", token: str | None = TOKEN) -> Callable[[], CheckResponse]:
         """Ask without waiting; the result waits and returns the answer."""
         metadata = (("x-extauthz-proxy-token", token),) if token is not None else ()
-        future = self.channel.unary_unary(CHECK).future(raw, metadata=metadata, timeout=SECONDS)
+        check: Any = self.channel.unary_unary(CHECK)
+        future = check.future(raw, metadata=metadata, timeout=SECONDS)
         return lambda: CheckResponse.FromString(future.result())
 
 
@@ -54,6 +55,12 @@ def client(address: str, credentials: grpc.ChannelCredentials | None = None) -> 
         channel = grpc.secure_channel(address, credentials, options)
     with channel:
         yield Client(channel)
+
+
+def code_of(error: Any) -> grpc.StatusCode:
+    """Return the code of an RPC error; its type does not show that it has one."""
+    code: grpc.StatusCode = error.code()
+    return code
 
 
 def reason_of(answer: CheckResponse) -> str:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from extauthz.policy.names import Fact, FactType
 from extauthz.validation import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from extauthz.gen.cel.expr.checked_pb2 import CheckedExpr, Expr
+    from extauthz.policy.names import Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Checker:
     text: str
     facts: Mapping[str, Fact]
     problems: list[CelProblem] = field(default_factory=list)
-    _loop_variables: dict[str, tuple[str, Fact]] = field(default_factory=dict)
-    _loops: int = 0
+    _loop_variables: dict[str, Expr] = field(default_factory=dict)
+    _in_loop: bool = False
 
     def reads(self) -> frozenset[str]:
         """Return the facts that the expression reads."""
@@ -101,31 +101,32 @@ class Checker:
         if named is None or not named[1].vocabulary:
             return
         name, fact = named
-        for literal, value in _literals(other):
+        for literal, value in _literals(self._resolved(other)):
             if value not in fact.vocabulary:
                 self._report(literal, f"`{value}` is not a value of {name}", did_you_mean(value, fact.vocabulary))
 
     def _fact(self, expr: Expr) -> tuple[str, Fact] | None:
-        if expr.WhichOneof("expr_kind") != "ident_expr":
-            return None
-        name = expr.ident_expr.name
-        if name in self._loop_variables:
-            return self._loop_variables[name]
+        """Return the fact that `expr` is, or is an element of."""
+        name = self._resolved(expr).ident_expr.name
         fact = self.facts.get(name)
         return (name, fact) if fact is not None else None
 
+    def _resolved(self, expr: Expr) -> Expr:
+        """Return what a loop variable runs over, since its values come from there; anything else is itself."""
+        return self._loop_variables.get(expr.ident_expr.name, expr)
+
     def _loop(self, expr: Expr) -> None:
         loop = expr.comprehension_expr
-        if self._loops:
+        self.walk(loop.iter_range)  # A loop over the result of another one is one after the other.
+        if self._in_loop:
             self._report(expr, "a loop inside a loop is not accepted", "write two conditions")
-        over = self._fact(loop.iter_range)
-        if over is not None and over[1].type is FactType.TEXTS:
-            self._loop_variables[loop.iter_var] = over
-        self._loops += 1
-        for part in (loop.iter_range, loop.accu_init, loop.loop_condition, loop.loop_step, loop.result):
+            return
+        self._in_loop = True
+        self._loop_variables[loop.iter_var] = loop.iter_range
+        for part in (loop.accu_init, loop.loop_condition, loop.loop_step, loop.result):
             self.walk(part)
-        self._loops -= 1
-        self._loop_variables.pop(loop.iter_var, None)
+        self._loop_variables.clear()
+        self._in_loop = False
 
     def _report(self, expr: Expr, message: str, fix: str) -> None:
         before = self.text[: self.checked.source_info.positions.get(expr.id, 0)]

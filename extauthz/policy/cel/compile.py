@@ -33,6 +33,9 @@ _TEXT_OR_COMMENT: Final = re.compile(
 _HAS: Final = re.compile(r"\bhas\s*\(")
 
 
+_TOO_DEEP: Final = CelProblem(1, 1, "the condition nests too deeply", "split it into several rules")
+
+
 class CelError(ExtAuthzError):
     """An expression that is not acceptable.
 
@@ -99,11 +102,14 @@ def _parse_checked(expression: cel.Expression) -> CheckedExpr:
         wrapped.ParseFromString(expression.serialize())
         checked.ParseFromString(wrapped.value)
     except DecodeError as error:
-        raise CelError([CelProblem(1, 1, "the condition nests too deeply", "split it into several rules")]) from error
+        # One level of a loop becomes several levels of messages, more than may be read.
+        raise CelError([_TOO_DEEP]) from error
     return checked
 
 
 def _compiler_problems(text: str, report: str, surroundings: Surroundings) -> list[CelProblem]:
+    if "recursion" in report:
+        return [_TOO_DEEP]
     found = [
         _explained(text, int(match[1]), int(match[2]), match[3], surroundings) for match in _ERROR.finditer(report)
     ]

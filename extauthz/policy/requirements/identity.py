@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.model.reason import Reason
-from extauthz.policy.document import Kinds, Part, Words
+from extauthz.policy.document import PartyPart
 from extauthz.policy.requirements.form import read_part
+from extauthz.policy.requirements.parties import PartyName, parties_of
 from extauthz.policy.rules import MET, Finding, Unmet
 
 if TYPE_CHECKING:
     from extauthz.model.facts import Facts
-    from extauthz.model.identity import Identity, Principal
+    from extauthz.model.identity import Principal
     from extauthz.policy.surroundings import Surroundings
     from extauthz.policy.written import Written
 
 
-class IdentityPart(Part):
-    """Each list asks for one of its members; what is not known is never one."""
+class IdentityPart(PartyPart):
+    """What is not known is never a member of a list."""
 
-    kind: Kinds = ()
-    issuers: Words = ()
-    clients: Words = ()
-    subjects: Words = ()
-    of: Literal["everyone", "subject", "actor"] = "everyone"
+    of: PartyName = "everyone"
 
 
 _READS: Final = frozenset(
@@ -43,24 +40,15 @@ class IdentityIs:
     issuers: frozenset[str]
     clients: frozenset[str]
     subjects: frozenset[str]
-    of: Literal["everyone", "subject", "actor"] = "everyone"
+    of: PartyName = "everyone"
     kind: str = "identity"
     reads: frozenset[str] = _READS
 
     def find(self, facts: Facts) -> Finding:
         """Return whether the parties are among those listed."""
-        if all(self._is_listed(party) for party in self._parties(facts.identity)):
+        if all(self._is_listed(party) for party in parties_of(facts.identity, self.of)):
             return MET
         return Unmet(Reason.FORBIDDEN)
-
-    def _parties(self, identity: Identity) -> tuple[Principal, ...]:
-        match self.of:
-            case "subject":
-                return (identity.subject,)
-            case "actor":
-                return (identity.actor or identity.subject,)
-            case _:
-                return identity.involved
 
     def _is_listed(self, party: Principal) -> bool:
         return (

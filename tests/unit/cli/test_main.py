@@ -74,6 +74,6 @@ def test_wrong_settings_end_with_2_and_one_line_each(tmp_path: Path) -> None:
         done = RUNNER.invoke(app, [command, "--config", str(path)])
         assert done.exit_code == 2
         assert done.stderr.splitlines() == [
-            f"{path}:1:1: `policy` is missing",
+            f"{path}:1:1: `policy` is missing — add it",
             f"{path}:1:1: unknown key `polcy` — did you mean `policy`?",
         ]

@@ -12,7 +12,7 @@ from tests.simulators.policies import RESOURCE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from click.testing import Result
+    from typer.testing import Result
 
 SETTINGS = """\
 policy: [policy.yaml]

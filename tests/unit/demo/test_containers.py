@@ -10,6 +10,8 @@ import jsonschema
 import pytest
 import yaml
 
+from extauthz.config.load import load_settings
+
 ROOT = Path(__file__).parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -127,3 +129,15 @@ def test_what_is_copied_is_not_ignored() -> None:
     copied = re.findall(r"^COPY (?!--from)(\S+)", DOCKERFILE, re.MULTILINE)
     assert {path.rstrip("/") for path in copied} == let_through
     assert all((ROOT / path).exists() for path in copied)
+
+
+def test_settings_of_the_container_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example settings with the environment of the compose file are settings, with the caller's token."""
+    proxies = SERVICES["extauthz"]["environment"]["EXTAUTHZ__PROXIES"]
+    filled = re.sub(r"\$\{EXTAUTHZ_PROXY_TOKEN:\?[^}]*\}", "a secret of mine", proxies)
+    monkeypatch.setenv("EXTAUTHZ__PROXIES", filled)
+    settings = load_settings(ROOT / "examples" / "demo" / "settings.yaml")
+    [proxy] = settings.proxies
+    assert proxy.token is not None
+    assert proxy.token.get_secret_value() == "a secret of mine"
+    assert proxy.hosts == ("api.example.com",)

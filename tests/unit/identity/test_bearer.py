@@ -56,6 +56,17 @@ def test_each_accepted_algorithm_proves(alg: str) -> None:
     assert isinstance(prove(maker.mint(), keys=maker.key_source()), VerifiedClaims)
 
 
+def test_an_algorithm_outside_the_allow_list_is_refused_before_a_key_is_looked_for() -> None:
+    """Even where the issuer has a key for it; the detail names what is accepted."""
+    keys = MAKER.key_source()
+    believed = profile(issuer_rules(algorithms=("RS256", "PS256")))
+    with pytest.raises(Refusal) as refusal:
+        verify_bearer(UnverifiedToken(MAKER.mint()), believed, keys, NO_EVIDENCE, NOW)
+    assert refusal.value.reason is Reason.SIGNATURE_INVALID
+    assert "RS256, PS256" in refusal.value.detail
+    assert keys.asked == []
+
+
 def test_a_malformed_token_says_what_was_wrong_only_inside() -> None:
     """The client learns that it is malformed, the record learns why."""
     refusal = refused("not-a-token")

@@ -45,6 +45,7 @@ def test_text_within_bounds_is_returned() -> None:
     assert required_text({"sub": "Zoë der Bär"}, "sub") == "Zoë der Bär"
     assert optional_text({"acr": "gold"}, "acr") == "gold"
     assert optional_text({}, "acr") == ""
+    assert len(required_text({"sub": "x" * MAX_CLAIM_STRING_BYTES}, "sub")) == MAX_CLAIM_STRING_BYTES
     with pytest.raises(Refusal):
         required_text({}, "sub")
 

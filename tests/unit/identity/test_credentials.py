@@ -94,6 +94,13 @@ def test_a_second_token_in_a_form_is_refused(body: bytes) -> None:
     assert refusal.value.reason is Reason.CREDENTIALS_AMBIGUOUS
 
 
+def test_the_content_type_is_compared_without_regard_to_case() -> None:
+    """Media types are (RFC 9110 section 8.3.1)."""
+    headers = {"content-type": ("Application/X-WWW-Form-URLencoded",)}
+    with pytest.raises(Refusal):
+        find_bearer(request("Bearer abc", headers=headers, body=b"access_token=x"))
+
+
 @pytest.mark.parametrize("body", [b"", b"token=x", b"my_access_token=x", b"a=access_token", b"access_tokens=x"])
 def test_other_form_fields_are_no_credential(body: bytes) -> None:
     """The negative control: only that one name counts."""

@@ -35,6 +35,11 @@ def test_kid_and_typ_may_be_absent() -> None:
     assert (jws.kid, jws.typ) == (None, None)
 
 
+def test_the_longest_kid_is_read() -> None:
+    """The bound itself is within bounds."""
+    assert parse_compact(with_header({"alg": "ES256", "kid": "k" * MAX_KID_BYTES})).kid == "k" * MAX_KID_BYTES
+
+
 def test_key_locations_in_the_header_are_carried_but_mean_nothing() -> None:
     """`jku`, `x5u`, `jwk` and `x5c` do not refuse a token, since nothing ever looks at them."""
     header = {"alg": "ES256", "jku": "http://127.0.0.1:9/", "x5u": "http://127.0.0.1:9/", "jwk": {}, "x5c": []}

@@ -9,7 +9,7 @@ from jwt.algorithms import ECAlgorithm
 
 from extauthz.errors import JoseError
 from extauthz.jose.keyset import KeySet, parse_keyset
-from extauthz.limits import MAX_JWKS_BYTES, MAX_KEYS_PER_ISSUER
+from extauthz.limits import MAX_JWKS_BYTES, MAX_KEYS_PER_ISSUER, MAX_KID_BYTES
 from tests.simulators.tokens import TokenMaker, algorithm_of, private_key, to_base64url
 
 ALL = ("ES256", "ES384", "ES512", "RS256", "PS256", "EdDSA")
@@ -114,6 +114,15 @@ def test_a_bad_key_is_left_out_and_counted_and_the_good_one_stays(bad: Any, why:
 
 def _weak_key() -> rsa.RSAPublicKey:
     return rsa.generate_private_key(65537, 1024).public_key()  # noqa: S505 — its weakness is what the test is about
+
+
+def test_bounds_themselves_are_within_bounds() -> None:
+    """The longest name, the largest exponent, the most keys."""
+    assert parse(GOOD.jwk(kid="k" * MAX_KID_BYTES)).names == ("k" * MAX_KID_BYTES,)
+    assert parse(rsa_jwk(e=to_base64url(b"\xff" * 4))).names == ("r",)
+    assert (
+        len(parse(*[GOOD.jwk(kid=f"k{number}") for number in range(MAX_KEYS_PER_ISSUER)]).names) == MAX_KEYS_PER_ISSUER
+    )
 
 
 def test_rsa_keys_of_1024_bits_are_too_weak_and_2048_are_enough() -> None:

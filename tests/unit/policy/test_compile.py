@@ -6,6 +6,7 @@ import pytest
 
 from extauthz.errors import PolicyError
 from extauthz.policy.compile import PolicyContext, ProfileFace, compile_policy, revision_of
+from extauthz.policy.rules import Who
 from tests.simulators.policies import RESOURCE, compile_text, make_request, only_problem, problems_in
 
 GET_ORDER = make_request("GET", "api.example.com/orders/7")
@@ -22,7 +23,7 @@ def test_rules_reach_the_targets_that_they_name() -> None:
           - {id: g1, on: order.create, require: [{roles: [clerk]}]}
           - {id: g2, on: "*", require: {roles: [staff]}}
         forbids:
-          - {id: f1, on: [invoice.*, order.read], when: identity.kind == "agent", unless: {roles: [boss]}, observe: true}
+          - {id: f1, on: [invoice.*, order.read], when: identity.human, unless: {roles: [boss]}, observe: true}
         permits:
           - {id: p1, who: {kind: [user], roles: clerk}, limit: actor, may: order.*, require: [{scopes: [orders]}]}
           - {id: p2, who: anyone, may: invoice.read}
@@ -36,7 +37,7 @@ def test_rules_reach_the_targets_that_they_name() -> None:
     assert [rule.id for rule in rules["GET /invoices"].forbids] == ["f1"]
     assert [rule.id for rule in rules["GET /invoices"].permits] == ["p2"]
     (permit,) = rules["GET /orders"].permits
-    assert (permit.who.kinds, permit.who.roles, permit.who.actor_only) == ({"user"}, {"clerk"}, True)
+    assert permit.who == Who(kinds=frozenset({"user"}), roles=frozenset({"clerk"}), actor_only=True)
     (forbid,) = rules["GET /orders"].forbids
     assert forbid.observe
     assert forbid.when is not None
@@ -87,12 +88,16 @@ def test_all_problems_are_listed_in_file_order() -> None:
     """Over files and kinds of problems; a damaged resource does not make its rules wrong."""
     files = {
         "b.yaml": b"guards: [{id: g g, on: order.read, require: [{roles: a}]}]",
-        "a.yaml": b"resources: [{name: order, action: read, mach: {}}]\npermits: [{id: p, who: anyone, may: ordr.read}]",
+        "a.yaml": b"""\
+resources: [7, {name: order, action: read, mach: {}}]
+permits: [{id: p, who: anyone, may: ordr.read}]
+""",
         "c.yaml": b"a: [",
     }
     with pytest.raises(PolicyError) as caught:
         compile_policy(files, PolicyContext())
     assert [(problem.file, problem.line) for problem in caught.value.problems] == [
+        ("a.yaml", 1),
         ("a.yaml", 1),
         ("a.yaml", 1),
         ("a.yaml", 2),
@@ -192,7 +197,7 @@ def test_profiles_are_checked_when_they_are_known() -> None:
 def test_names_of_resources_and_actions_are_a_closed_vocabulary() -> None:
     """Also in conditions."""
     rule = "guards: [{{id: g, on: '*', when: 'resource.{} == \"{}\"', require: [{{roles: a}}]}}]"
-    assert compile_text(RESOURCE + rule.format("name", "order"))
+    assert compile_text(RESOURCE + rule.format("name", "order")).counts.guards == 1
     assert "`order`" in only_problem(RESOURCE + rule.format("name", "ordr")).fix
     assert "`read`" in only_problem(RESOURCE + rule.format("action", "reed")).fix
 

@@ -27,6 +27,7 @@ def test_a_full_declaration_is_understood() -> None:
       rest: path.rest
       tenant: {value: acme}
       weight: {value: 7}
+      sealed: {value: true}
       page: {from: query.page, type: int, optional: true}
       level: {from: header.x-level, type: int, one_of: [1, 2]}
       urgent: {from: context.urgent, type: bool}
@@ -40,7 +41,8 @@ def test_a_full_declaration_is_understood() -> None:
     )
     route = ruleset.route(request)
     assert route.read_attributes(request) == {
-        "order": "7", "rest": "a/b", "tenant": "acme", "weight": 7, "level": 2, "urgent": True,
+        "order": "7", "rest": "a/b", "tenant": "acme", "weight": 7, "sealed": True, "level": 2,
+        "urgent": True,
     }  # fmt: skip
     assert route.upgrades == {"websocket"}
     assert route.target.forward == {"x-vault-token"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,8 @@ from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
 from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, TARGET, decision_of, denial, request_with
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from extauthz.gen.envoy.config.core.v3.base_pb2 import HeaderValueOption
     from extauthz.model.decision import Decision
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from extauthz.limits import MAX_CONDITION_LENGTH
-from extauthz.policy.cel.check import CelProblem
 from extauthz.policy.cel.compile import CelError, compile_condition
 from tests.simulators.policies import surroundings
+
+if TYPE_CHECKING:
+    from extauthz.policy.cel.check import CelProblem
 
 
 def problems_of(text: str) -> list[CelProblem]:
@@ -25,8 +29,10 @@ def problems_of(text: str) -> list[CelProblem]:
         ('identity.kind in ["ci", "agent"]', {"identity.kind"}),
         ('"admin" in identity.roles', {"identity.roles"}),
         ('identity.scopes.exists(s, s.startsWith("orders."))', {"identity.scopes"}),
+        ('identity.kind in ["ci", identity.tenant]', {"identity.kind", "identity.tenant"}),
         ("identity.roles.all(r, r in identity.groups)", {"identity.roles", "identity.groups"}),
         ("identity.scopes.filter(s, s.contains(':')).size() > 3", {"identity.scopes"}),
+        ('identity.scopes.filter(s, s != "a").exists(s, s.startsWith("b"))', {"identity.scopes"}),
         ("resource.size + 1 < 10 * 2", {"resource.size"}),
         ("resource.level == 2", {"resource.level"}),
         ("resource.urgent", {"resource.urgent"}),
@@ -56,6 +62,8 @@ def test_a_condition_knows_what_it_reads(text: str, reads: set[str]) -> None:
         ('identity.kind in ["ci", "agnet"]', 25, "`agnet` is not a value of identity.kind", "`agent`"),
         ('"agnet" in involved.kinds', 1, "`agnet` is not a value of involved.kinds", "`agent`"),
         ('involved.kinds.exists(k, k == "agnet")', 31, "`agnet` is not a value of involved.kinds", "`agent`"),
+        ('["agnet"].exists(k, k == identity.kind)', 2, "`agnet` is not a value of identity.kind", "`agent`"),
+        ('involved.kinds.filter(k, k != "agnet").size() > 1', 31, "`agnet` is not a value of", "`agent`"),
         ('!(actor.kind == "usr")', 17, "`usr` is not a value of actor.kind", "`user`"),
         ('resource.environment == "prod"', 25, "`prod` is not a value of resource.environment", "`production`"),
         ("resource.level == 3", 19, "`3` is not a value of resource.level", "1, 2"),
@@ -70,6 +78,7 @@ def test_a_condition_knows_what_it_reads(text: str, reads: set[str]) -> None:
         ('timestamp("2020-01-01T00:00:00Z") < timestamp(identity.tenant)', 10, "`timestamp` is not accepted", "time"),
         ("identity.tenant == string(now)", 27, "`now` is not a fact", "time"),
         ("dyn(identity.tenant) == 3", 4, "`dyn` is not accepted", "compare facts"),
+        ('[{"a": identity.human}][0].a', 2, "maps and messages", "lists"),
         ('{"a": identity.human}["a"]', 1, "maps and messages", "lists"),
         ("identity.scopes.all(a, identity.scopes.all(b, a == b))", 43, "loop inside a loop", "two conditions"),
         ("identity.human &&", 18, "Syntax error", ""),
@@ -96,9 +105,9 @@ def test_problems_on_later_lines_are_found_there() -> None:
 
 def test_deep_nesting_is_refused() -> None:
     """By the compiler or by us, never with an exception of another kind."""
-    assert problems_of("(" * 1000 + "identity.human" + ")" * 1000)
-    assert problems_of("resource.size" + " + 1" * 500 + " > 3")
-    assert "too deeply" in problems_of("resource.size" + " + 1" * 120 + " > 3")[0].message
+    loops = "identity.roles.exists(a, " * 28 + "identity.human" + ")" * 28
+    for text in ("(" * 100 + "identity.human" + ")" * 100, "resource.size" + " + 1" * 100 + " > 3", loops):
+        assert "too deeply" in problems_of(text)[0].message
 
 
 @pytest.mark.parametrize("quote", ['"', "'", '"""', "'''"])

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from cel_expr_python import cel
 
-from extauthz.model.facts import Facts
 from extauthz.policy.cel.compile import compile_condition
 from extauthz.policy.cel.environment import new_environment
 from extauthz.policy.names import FACTS, Fact, FactType
 from extauthz.policy.rules import ConditionFailed
 from tests.simulators.policies import make_facts, surroundings
+
+if TYPE_CHECKING:
+    from extauthz.model.facts import Facts
 
 
 def facts_with(**variables: object) -> Facts:

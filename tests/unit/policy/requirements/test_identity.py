@@ -27,13 +27,13 @@ NOBODY = principal("who", None)
         ("{kind: user, of: actor}", Identity(subject=USER, actor=AGENT), False),
         ("{kind: agent, of: actor}", Identity(subject=USER, actor=AGENT), True),
         ("{kind: user, of: actor}", Identity(subject=USER), True),
-        ("{clients: [web, bots]}", Identity(subject=USER, actor=AGENT), True),
-        ("{clients: [web]}", Identity(subject=USER, actor=AGENT), False),
-        ("{subjects: ann}", Identity(subject=USER), True),
-        ("{subjects: bob}", Identity(subject=USER), False),
+        (f"{{clients: [web, bots], issuers: '{ISSUER}'}}", Identity(subject=USER, actor=AGENT), True),
+        (f"{{clients: [web], issuers: '{ISSUER}'}}", Identity(subject=USER, actor=AGENT), False),
+        (f"{{subjects: ann, issuers: '{ISSUER}'}}", Identity(subject=USER), True),
+        (f"{{subjects: bob, issuers: '{ISSUER}'}}", Identity(subject=USER), False),
         (f"{{issuers: '{ISSUER}'}}", Identity(subject=USER), True),
         ("{issuers: 'https://other.example'}", Identity(subject=USER), False),
-        ("{kind: user, clients: [bots]}", Identity(subject=USER), False),
+        (f"{{kind: user, clients: [bots], issuers: '{ISSUER}'}}", Identity(subject=USER), False),
     ],
 )
 def test_the_parties_are_among_those_listed(argument: str, identity: Identity, met: object) -> None:
@@ -47,7 +47,11 @@ def test_another_identity_has_no_remedy() -> None:
 
 
 @pytest.mark.parametrize(
-    "argument", ["{}", "{of: actor}", "{kind: []}", "{kind: agnet}", "{kinds: ci}", "ci", "{of: x}"]
+    "argument",
+    [
+        *("{}", "{of: actor}", "{kind: []}", "{kind: agnet}", "{kinds: ci}", "ci", "{of: x}"),
+        *("{subjects: ann}", "{kind: user, clients: web}"),  # of which issuer?
+    ],
 )
 def test_what_lists_nobody_is_refused(argument: str) -> None:
     """When the policy is loaded."""
