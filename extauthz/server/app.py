@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from extauthz.config.settings import Settings
     from extauthz.policy.ruleset import Ruleset
-    from extauthz.server.engine import Engine
+    from extauthz.server.engine import CheckFunction, Engine
 
 _log = structlog.get_logger(__name__)
 
@@ -49,6 +49,12 @@ FIRST_KEYS_SECONDS: Final = 2.0
 
 NOTICE_SECONDS: Final = 1.0
 """Longest time between saying NOT_SERVING and taking no more calls; at most a quarter of `server.drain`."""
+
+_ENGINES: Final[dict[str, Callable[[CheckFunction, ProxyRegistry, Settings, Clock], Engine]]] = {
+    "auto": GrpcioEngine,
+    "grpcio": GrpcioEngine,
+}
+"""What `server.engine` means; each passes `tests/conformance/test_check_server.py`."""
 
 RECORDS_SECONDS: Final = 5.0
 """How long the stop waits for the last records."""
@@ -177,7 +183,7 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack) -> Application:
         waiting=Bulkhead(settings.server.threads - 1),
     )
     checker = Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
-    engine = GrpcioEngine(checker, proxies, settings, clock)
+    engine = _ENGINES[settings.server.engine](checker, proxies, settings, clock)
 
     def on_load(ruleset: Ruleset | None) -> None:
         if ruleset is None:

@@ -27,8 +27,8 @@ def run_until_told(settings: Settings) -> int:
         ConfigError: the settings cannot be served.
     """
     set_up_logging(settings.telemetry.log_level, settings.telemetry.log_format)
-    application = build(settings)
     told = _received_signals()
+    application = build(settings)
     application.start()
     while told.get() == signal.SIGHUP:
         _log.info("looking at files again")

@@ -90,13 +90,13 @@ def test_a_slow_issuer_is_given_up_at_the_deadline(tmp_path: Path) -> None:
 
 def test_a_slow_issuer_holds_up_nobody_else(tmp_path: Path) -> None:
     """Decisions that wait for it are few; with all slots taken the others are answered at once, and known keys work."""
-    with running(tmp_path, server={"deadline": 5.0}, keys={"timeout": 30.0}) as server:
+    with running(tmp_path, server={"deadline": 15.0}, keys={"timeout": 30.0}) as server:
         server.keys.gate.clear()
         raw_token = ROTATED.mint(now=time.time())
         crowd = [server.asker.ask_soon(_question(raw_token)) for _ in range(12)]
         before = time.monotonic()
         assert outcome_of(server.ask(server.mint())) == ALLOWED
-        assert time.monotonic() - before < 4
+        assert time.monotonic() - before < 10
         server.keys.publish(server.maker.jwks(ROTATED))
         server.keys.gate.set()
         outcomes = {outcome_of(call()) for call in crowd}

@@ -74,7 +74,8 @@ def test_a_unix_socket_proves_the_proxy_that_is_configured_for_it(tmp_path: Path
 
 def test_ipv6_loopback_is_a_listener(tmp_path: Path) -> None:
     """With its port reported in brackets."""
-    with running(tmp_path, listeners=[{"address": "[::1]:0"}]) as server:
+    with running(tmp_path, listeners=[{"address": "[::1]:0"}], telemetry={"metrics": None}) as server:
+        assert server.application.metrics_address is None
         assert server.application.addresses[0].startswith("[::1]:")
         assert outcome_of(server.asker.ask(PING)) == ALLOWED
 
