@@ -124,7 +124,7 @@ def test_the_time_left_is_told(make: Maker) -> None:
     first, second = (asked.remaining for asked in checker.asked)
     assert first is not None
     assert second is not None
-    assert 0 < first <= 3 < second <= 5
+    assert 0 < first < 3.5 < second <= 5  # The transport rounds the deadline up a little.
 
 
 def test_a_failing_checker_is_still_an_answer(make: Maker) -> None:
