@@ -1,7 +1,7 @@
 """Every exception of ours, sorted by whose fault it is. Programmer errors are not in this tree.
 
-`Refusal` ends a request and is translated to a denial in exactly one place (`guard.py`). `ConfigError` and `PolicyError`
-are for the person who wrote a file: they name the place and the fix.
+`Refusal` ends a request and is translated to a denial in exactly one place (`guard.py`). `ConfigError` and
+`PolicyError` are for the person who wrote a file: they name the place and the fix.
 """
 
 from __future__ import annotations

@@ -18,5 +18,5 @@ _DECISION_ID_BYTES = 10
 
 
 def new_decision_id() -> DecisionId:
-    """Return a fresh decision id: `d-` and 20 hex digits (80 random bits, so a billion a day collide once in an age)."""
+    """Return a fresh decision id: `d-` and 20 hex digits, 80 random bits: unique, and not to be guessed beforehand."""
     return DecisionId(f"d-{secrets.token_hex(_DECISION_ID_BYTES)}")

@@ -41,8 +41,8 @@ MAX_JSON_DEPTH: Final = 32
 """Nesting of any JSON text we read (claims, keys, bodies). Deeper documents exist to exhaust parsers."""
 
 MAX_JSON_INTEGER_DIGITS: Final = 20
-"""Characters of an integer in a JSON text: as many as a 64-bit value needs, sign included. Longer ones cost quadratic time and
-are read differently by parsers that use doubles (RFC 8259 section 6)."""
+"""Characters of an integer in a JSON text: as many as a 64-bit value needs, sign included. Longer ones cost quadratic
+time and are read differently by parsers that use doubles (RFC 8259 section 6)."""
 
 MAX_BODY_JSON_BYTES: Final = 1024 * 1024
 """Bytes of a request body that policy may read."""
@@ -50,7 +50,8 @@ MAX_BODY_JSON_BYTES: Final = 1024 * 1024
 # --- tokens -----------------------------------------------------------------------------------------------------------
 
 MAX_TOKEN_BYTES: Final = 16384
-"""Bytes of a compact JWS. Envoy's header limits make longer ones unlikely; an unbounded one costs hashing and memory before any check."""
+"""Bytes of a compact JWS. Envoy's header limits make longer ones unlikely; an unbounded one costs hashing and memory
+before any check."""
 
 MAX_JOSE_HEADER_BYTES: Final = 2048
 """Bytes of a decoded JOSE header; ours need `alg`, `kid`, `typ`."""
@@ -62,7 +63,8 @@ MAX_CLAIM_STRING_BYTES: Final = 2048
 """Bytes of a claim that becomes part of an identity (a SPIFFE ID may be 2048 bytes long)."""
 
 MAX_NUMERIC_DATE: Final = 253_402_300_799
-"""Seconds since the epoch: the end of the year 9999. A later NumericDate is no time, and huge integers break arithmetic."""
+"""Seconds since the epoch: the end of the year 9999. A later NumericDate is no time, and huge integers break
+arithmetic."""
 
 MAX_DELEGATION_DEPTH: Final = 4
 """Actors in one `act` chain (RFC 8693 section 4.1), the outermost included."""
@@ -93,7 +95,7 @@ MAX_ANSWER_HEADER_BYTES: Final = 16384
 """Bytes of one header value in an answer; Envoy's own bound for `HeaderValue.value`."""
 
 MAX_CHALLENGE_TEXT: Final = 1024
-"""Characters of one parameter of `WWW-Authenticate`; all of them together stay below common header limits of clients."""
+"""Characters of one parameter of `WWW-Authenticate`; together they stay below common header limits of clients."""
 
 MAX_PROBLEM_TEXT: Final = 1024
 """Characters of `detail` in a problem body."""

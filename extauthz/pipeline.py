@@ -89,7 +89,9 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         The answer, or what to fetch before asking again.
     """
     case = _Case()
-    verdict = guard.decided(lambda: _decide(case, raw, proxy, views, ruleset, evidence, at))
+    verdict = guard.decided(
+        lambda: _decide(case, raw, proxy=proxy, views=views, ruleset=ruleset, evidence=evidence, at=at)
+    )
     if isinstance(verdict, NeedsEvidence):
         return verdict
     decision = Decision(
@@ -109,6 +111,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
 def _decide(  # noqa: PLR0913 — the same arguments
     case: _Case,
     raw: bytes,
+    *,
     proxy: Proxy | None,
     views: Views,
     ruleset: Ruleset | None,

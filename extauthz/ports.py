@@ -33,8 +33,8 @@ class KeySource(Protocol):
     def find_key(self, issuer: str, kid: str | None, algorithm: str) -> VerificationKey | None:
         """Return the issuer's key named `kid` for `algorithm`.
 
-        Without a `kid`, return the issuer's only key for that algorithm. Return None when there is no such key, when the
-        issuer's keys were never loaded, or when they are older than the hard maximum age.
+        Without a `kid`, return the issuer's only key for that algorithm. Return None when there is no such key, when
+        the issuer's keys were never loaded, or when they are older than the hard maximum age.
         """
         ...
 

@@ -29,12 +29,12 @@ def check(
 ) -> None:
     """Report every problem in policy files by file, line and fix; exit with 1 when there is one."""
     # Imported here so that `extauthz --help` stays quick.
-    from extauthz.config.policyfiles import load_policy_files  # noqa: PLC0415
-    from extauthz.policy.compile import PolicyContext, ProfileFace, compile_policy  # noqa: PLC0415
+    from extauthz.config.policyfiles import load_policy_files  # noqa: PLC0415 — loaded only when the command runs
+    from extauthz.policy.compile import PolicyContext, ProfileFace, compile_policy  # noqa: PLC0415 — loaded only when the command runs
 
     context = PolicyContext()
     if config is not None:
-        from extauthz.config.load import load_settings  # noqa: PLC0415
+        from extauthz.config.load import load_settings  # noqa: PLC0415 — loaded only when the command runs
 
         try:
             settings = load_settings(config)

@@ -62,8 +62,8 @@ class Source:
     Attributes:
         address: remote IP address of the connection, IPv4-mapped IPv6 folded to IPv4; empty when unknown. Not the
             `x-forwarded-for` client.
-        principal: Envoy's short form of the peer certificate (first URI SAN, else DNS SAN, else subject). Possibly of an
-            unvalidated certificate, so a hint only.
+        principal: Envoy's short form of the peer certificate (first URI SAN, else DNS SAN, else subject). Possibly of
+            an unvalidated certificate, so a hint only.
         certificate: URL-encoded PEM of the peer certificate as Envoy sends it; empty when not included.
         sni: server name of the TLS session; empty when not included.
     """

@@ -17,17 +17,16 @@ from tests.simulators.rules import AGENT, CI, Told, When, make_facts
 
 if TYPE_CHECKING:
     from extauthz.model.facts import Facts
-    from extauthz.policy.rules import Requirement
+    from extauthz.policy.rules import Finding, Requirement
 
-FINDINGS = st.sampled_from(
-    [
-        MET,
-        Failed("not known"),
-        Unmet(Reason.INSUFFICIENT_SCOPE, ObtainScopes(("a",))),
-        Unmet(Reason.STEP_UP_REQUIRED, StepUp(("mfa",), 60)),
-        Unmet(Reason.TENANT_MISMATCH),
-    ]
-)
+FOUND: list[Finding] = [
+    MET,
+    Failed("not known"),
+    Unmet(Reason.INSUFFICIENT_SCOPE, ObtainScopes(("a",))),
+    Unmet(Reason.STEP_UP_REQUIRED, StepUp(("mfa",), 60)),
+    Unmet(Reason.TENANT_MISMATCH),
+]
+FINDINGS = st.sampled_from(FOUND)
 IDS = st.integers(0, 10**9).map(lambda number: RuleId(f"r{number}"))
 REQUIREMENTS = st.lists(FINDINGS.map(Told), max_size=3).map(tuple)
 CONDITIONS = st.one_of(st.none(), st.sampled_from([True, True, False, None]).map(When))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from extauthz.model.identity import ANONYMOUS, Identity, Principal
@@ -86,7 +88,7 @@ def test_a_route_cannot_widen_the_tenants() -> None:
     assert reason_of(lambda: require_within_bounds(request, proxy)) is Reason.PROXY_OUT_OF_BOUNDS
     for tenant in ("globex", "acme", ""):
         caller = _caller(tenant)
-        refusal = refusal_of(lambda caller=caller: require_within_tenants(caller, request, proxy))  # type: ignore[misc]
+        refusal = refusal_of(partial(require_within_tenants, caller, request, proxy))
         assert refusal.reason in {Reason.PROXY_OUT_OF_BOUNDS, Reason.TENANT_MISMATCH}
 
 
