@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from extauthz import guard
 from extauthz.decision.facts import gather_facts
+from extauthz.decision.lifetime import reusable_until
 from extauthz.identity.authenticate import authenticate
 from extauthz.model.decision import Decision, Target
 from extauthz.model.identity import ANONYMOUS, Identity
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, Verdict
 from extauthz.policy.evaluate import evaluate
-from extauthz.ports import NO_EVIDENCE, Evidence, KeySource, NeedsEvidence
+from extauthz.ports import NO_EVIDENCE, EpochName, EpochView, Evidence, KeySource, NeedsEvidence
 from extauthz.request.bounds import Proxy, require_within_bounds, require_within_tenants
 from extauthz.request.decode import decode
 from extauthz.response.to_envoy import to_envoy
@@ -40,18 +41,42 @@ class Views:
     Attributes:
         keys: issuers' public keys.
         profiles: verification profiles by name.
+        epochs: count the changes of what is seen through the others.
     """
 
     keys: KeySource
     profiles: Mapping[str, Profile]
+    epochs: EpochView
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back to Envoy, and the decision behind it."""
+    """What goes back to Envoy, and the decision behind it.
+
+    Attributes:
+        response: the serialised `CheckResponse`.
+        decision: what it says.
+        reusable: what a cache must know to give the same answer again; None when it must not.
+    """
 
     response: bytes
     decision: Decision
+    reusable: Reusable | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reusable:
+    """For how long an answer holds.
+
+    Attributes:
+        until: the first instant at which it may be another by itself.
+        rests_on: names of the facts that were read.
+        epochs: their epochs, read before the facts.
+    """
+
+    until: Instant
+    rests_on: tuple[EpochName, ...] = ()
+    epochs: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)
@@ -62,6 +87,7 @@ class _Case:
     target: Target | None = None
     identity: Identity | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    reusable: Reusable | None = None
 
 
 def check(  # noqa: PLR0913 — everything a decision depends on is an argument
@@ -105,7 +131,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         identity=case.identity,
         attributes=case.attributes,
     )
-    return Answer(to_envoy(decision), decision)
+    return Answer(to_envoy(decision), decision, case.reusable)
 
 
 def _decide(  # noqa: PLR0913 — the same arguments
@@ -133,8 +159,12 @@ def _decide(  # noqa: PLR0913 — the same arguments
         return Allow(rule=route.preflight_rule)
     # 3. Identify: Request → Identity. A bad credential is a refusal; `credential: none` is anonymous.
     identity = ANONYMOUS
+    rests_on: tuple[EpochName, ...] = ()
+    epochs: tuple[int, ...] = ()
     if route.verify is not None:
-        found = authenticate(request, views.profiles[route.verify], views.keys, evidence, at)
+        profile = views.profiles[route.verify]
+        rests_on, epochs = profile.rests_on, views.epochs.read_epochs(profile.rests_on)  # before any fact is read
+        found = authenticate(request, profile, views.keys, evidence, at)
         if isinstance(found, NeedsEvidence):
             return found
         identity = found
@@ -144,4 +174,7 @@ def _decide(  # noqa: PLR0913 — the same arguments
     case.attributes = route.read_attributes(request)
     facts = gather_facts(request, identity, route.target, case.attributes, at)
     # 5. Evaluate and combine: guards, forbids, permits → Verdict.
-    return evaluate(route.rules, facts)
+    verdict = evaluate(route.rules, facts)
+    until = reusable_until(verdict, route.rules, facts)
+    case.reusable = Reusable(until, rests_on, epochs) if until is not None else None
+    return verdict

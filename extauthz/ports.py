@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from extauthz.clock import Instant
+    from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
 
 
@@ -36,6 +38,31 @@ class KeySource(Protocol):
         Without a `kid`, return the issuer's only key for that algorithm. Return None when there is no such key, when
         the issuer's keys were never loaded, or when they are older than the hard maximum age.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EpochName:
+    """Names a fact that decisions rest on.
+
+    Attributes:
+        kind: what sort of fact; `keys` for the usable key set of an issuer.
+        of: whose; for `keys` the issuer.
+    """
+
+    kind: str
+    of: str
+
+
+class EpochView(Protocol):
+    """Counts changes of facts. Whoever changes a fact first puts the new one in place, then raises its epoch.
+
+    So a reader that reads the epoch first and the fact afterwards may hold a newer fact than its epoch says, never an
+    older one.
+    """
+
+    def read_epochs(self, names: tuple[EpochName, ...]) -> tuple[int, ...]:
+        """Return the epoch of each name, from memory. Values are only ever compared for equality."""
         ...
 
 
@@ -84,8 +111,40 @@ class EvidenceSource(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """What is its own in each repetition of a kept decision.
+
+    Attributes:
+        decision_id: of the repetition.
+        at: when it was.
+        latency: seconds between receiving the question and having the answer.
+        request_id: of the request, for correlation.
+        trace_id: of the request, for correlation.
+    """
+
+    decision_id: DecisionId
+    at: Instant
+    latency: float
+    request_id: str = ""
+    trace_id: str = ""
+
+
 class RecordSink(Protocol):
     """Where decisions are written down."""
+
+    def prepare(self, decision: Decision) -> bytes:
+        """Return what the records of all repetitions of a decision have in common."""
+        ...
+
+    def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
+        """Take a repetition for the record without blocking; return False when there is no room.
+
+        Args:
+            common: from `prepare`.
+            occurrence: what is its own.
+        """
+        ...
 
     def offer(self, decision: Decision, latency: float) -> bool:
         """Take one decision for the record without blocking; return False when there is no room.

@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from extauthz.model.identity import Identity, Principal
     from extauthz.model.request import Request
     from extauthz.model.verdict import Trail, Verdict
+    from extauthz.ports import Occurrence
 
 Record = dict[str, Any]
 """A JSON object as `record.schema.json` describes it."""
 
 _MICROSECONDS: Final = 1_000_000
+_OWN_TO_EACH: Final = ("time", "decision_id", "latency_us", "request_id", "trace_id")
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
 """ASCII only, so that no terminal or log reader is fooled by control characters or line separators."""
 
@@ -65,6 +67,31 @@ def to_record(decision: Decision, latency: float) -> Record:
     return record
 
 
+def to_common(decision: Decision) -> bytes:
+    """Return the part of a record that is the same in every repetition of a kept decision: JSON without its start."""
+    record = to_record(decision, 0.0)
+    for name in _OWN_TO_EACH:
+        record.pop(name, None)
+    return to_line(record)[1:]
+
+
+def to_repeated_line(common: bytes, occurrence: Occurrence) -> bytes:
+    """Return the line of one repetition; `"cached":true` tells it from a decision that was made anew.
+
+    Args:
+        common: from `to_common`.
+        occurrence: what is its own.
+    """
+    ids = f',"request_id":{_ENCODER.encode(to_recorded(occurrence.request_id))}' if occurrence.request_id else ""
+    if occurrence.trace_id:
+        ids += f',"trace_id":"{occurrence.trace_id}"'
+    own = (
+        f'{{"time":"{to_rfc3339(occurrence.at)}","decision_id":"{occurrence.decision_id}",'
+        f'"latency_us":{round(occurrence.latency * _MICROSECONDS)},"cached":true{ids},'
+    )
+    return own.encode("ascii") + common
+
+
 def to_line(record: Record) -> bytes:
     """Return a record as one line of JSON, newline included."""
     return _ENCODER.encode(record).encode("ascii") + b"\n"
@@ -72,7 +99,13 @@ def to_line(record: Record) -> bytes:
 
 def to_rfc3339(at: Instant) -> str:
     """Return an instant in UTC with microseconds (RFC 3339)."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    second, fraction = divmod(round(at * _MICROSECONDS), _MICROSECONDS)
+    return f"{_second(second)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _add_verdict(record: Record, verdict: Verdict) -> None:

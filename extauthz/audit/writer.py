@@ -24,18 +24,25 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import structlog
 
-from extauthz.audit.record import Record, to_line, to_record, to_rfc3339
+from extauthz.audit.record import Record, to_common, to_line, to_record, to_repeated_line, to_rfc3339
 from extauthz.audit.target import FileTarget, LineTarget, StdoutTarget
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from extauthz.model.decision import Decision
+    from extauthz.ports import Occurrence
+
+Repetition = tuple[bytes, "Occurrence"]
+"""A kept decision's common part and what is its own; the line is made in the writer's thread."""
 
 _log = structlog.get_logger(__name__)
 
 _BATCH: Final = 512
 """Records that are written in one system call at most."""
+
+_GATHERING: Final = 0.01
+"""Seconds that the first of several records waits for others, so that one system call writes them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +92,7 @@ class RecordWriter:
         self._overflow = overflow
         self._first_pause = first_pause
         self._longest_pause = longest_pause
-        self._queue: deque[Record] = deque()
+        self._queue: deque[Record | Repetition] = deque()
         self._changed = threading.Condition()
         self._idle = False
         self._closing = False
@@ -99,7 +106,17 @@ class RecordWriter:
 
     def offer(self, decision: Decision, latency: float) -> bool:
         """Take one decision for the record without blocking; return False when there is no room, or after `close`."""
-        record = _build(decision, latency)
+        return self._take(_build(decision, latency))
+
+    def prepare(self, decision: Decision) -> bytes:
+        """Return what the records of all repetitions of a decision have in common."""
+        return to_common(decision)
+
+    def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
+        """Take a repetition of a kept decision like `offer` takes a decision."""
+        return self._take((common, occurrence))
+
+    def _take(self, record: Record | Repetition) -> bool:
         with self._changed:
             if self._closing:
                 self._refused += 1
@@ -170,6 +187,8 @@ class RecordWriter:
             while not (self._queue or self._closing or self._reopen_wanted):
                 self._changed.wait()
             self._idle = False
+            if len(self._queue) < _BATCH and not self._closing:
+                self._changed.wait(_GATHERING)  # Woken for each record, this thread would hold the deciding ones up.
             reopen, self._reopen_wanted = self._reopen_wanted, False
             batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
             self._in_hand = len(batch)
@@ -248,8 +267,10 @@ def _short_record(decision: Decision, fault: str) -> Record:
     }
 
 
-def _to_line(record: Record) -> bytes:
+def _to_line(record: Record | Repetition) -> bytes:
     """Return the line; a record that has no JSON form is written in short, so that one fault stops no other."""
+    if isinstance(record, tuple):
+        return to_repeated_line(*record)
     try:
         return to_line(record)
     except (TypeError, ValueError, RecursionError) as error:

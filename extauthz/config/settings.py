@@ -160,8 +160,18 @@ class RecordSettings(Section):
 class ServerSettings(Section):
     """The Check server."""
 
-    engine: Literal["auto", "grpcio"] = Field(default="auto", description="Which gRPC engine serves.")
-    threads: int = Field(default=16, ge=2, le=256, description="Decisions under way at once.")
+    engine: Literal["auto", "grpcio", "native"] = Field(
+        default="auto",
+        description="Which gRPC engine serves: `native` is fast, for Unix sockets and loopback without TLS; `grpcio` "
+        "serves everywhere; `auto` takes `native` where it is installed and every listener suits it.",
+    )
+    threads: int = Field(
+        default=16,
+        ge=2,
+        le=256,
+        description="Decisions under way at once; on `native` those that wait for a fetch, since one thread for each "
+        "listener decides the others.",
+    )
     backlog: int = Field(default=256, ge=1, description="Questions that may wait for a thread; more are `overloaded`.")
     deadline: Duration = Field(
         default=0.15,
@@ -179,6 +189,14 @@ class ServerSettings(Section):
             message = "fetch_slots must be smaller than threads, or one slow remote stops every decision"
             raise ValueError(message)
         return self
+
+
+class CacheSettings(Section):
+    """Kept decisions. One is given again only while nothing that it rests on has changed, so it is the fresh one."""
+
+    decisions: int = Field(
+        default=10_000, ge=0, le=1_000_000, description="Decisions kept at most, about 5 KiB each; 0 keeps none."
+    )
 
 
 class TelemetrySettings(Section):
@@ -216,6 +234,7 @@ class Settings(Section):
         description="Authentication contexts: which others also satisfy one. Levels are not ordered by themselves.",
     )
     server: ServerSettings = ServerSettings()
+    cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     insecure: InsecureSettings = InsecureSettings()

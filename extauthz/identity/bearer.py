@@ -25,6 +25,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from extauthz.clock import Instant
 from extauthz.errors import JoseError, Refusal, StrictJsonError
 from extauthz.identity.claims import optional_instant, refuse_claim, required_instant, required_text
 from extauthz.jose.algorithms import verify_signature
@@ -37,7 +38,6 @@ from extauthz.strictjson import load_object
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extauthz.clock import Instant
     from extauthz.identity.credentials import UnverifiedToken
     from extauthz.identity.rules import IssuerRules, Profile
 
@@ -56,6 +56,7 @@ class VerifiedClaims:
         token_id: `jti`.
         issued_at: `iat`.
         expires_at: `exp`.
+        accepted_until: the first instant at which step 9 may refuse the token.
         claims: all claims.
     """
 
@@ -65,6 +66,7 @@ class VerifiedClaims:
     token_id: str
     issued_at: Instant
     expires_at: Instant
+    accepted_until: Instant
     claims: Mapping[str, Any]
 
 
@@ -127,6 +129,7 @@ def verify_bearer(
         token_id=token_id,
         issued_at=life.issued_at,
         expires_at=life.expires_at,
+        accepted_until=_accepted_until(life, rules, profile),
         claims=claims,
     )
 
@@ -189,3 +192,11 @@ def _verify_times(life: _Life, rules: IssuerRules, profile: Profile, at: Instant
         raise Refusal(Reason.TOKEN_TOO_OLD, f"Request a token that lives at most {longest:.0f} seconds.")
     if oldest is not None and at - life.issued_at > oldest + leeway:
         raise Refusal(Reason.TOKEN_TOO_OLD, f"Request a new token; at most {oldest:.0f} seconds old.")
+
+
+def _accepted_until(life: _Life, rules: IssuerRules, profile: Profile) -> Instant:
+    """Return the first instant at which a token that is accepted now may no longer be."""
+    too_late = life.expires_at + rules.leeway
+    if profile.max_token_age is None:
+        return Instant(too_late)
+    return Instant(min(too_late, life.issued_at + profile.max_token_age + rules.leeway))

@@ -55,6 +55,7 @@ def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity
         profile=profile,
         issued_at=verified.issued_at,
         expires_at=verified.expires_at,
+        accepted_until=verified.accepted_until,
         claims=MappingProxyType(dict(claims)),
     )
 

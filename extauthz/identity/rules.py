@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from extauthz.ports import EpochName
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -81,3 +83,8 @@ class Profile:
     realm: str = ""
     issuers: Mapping[str, IssuerRules]
     max_token_age: float | None = None
+
+    @property
+    def rests_on(self) -> tuple[EpochName, ...]:
+        """Return the facts that verifying a token by this profile may read: the keys of each issuer."""
+        return tuple(EpochName("keys", issuer) for issuer in self.issuers)

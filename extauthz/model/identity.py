@@ -64,6 +64,8 @@ class Identity:
         profile: name of the verification profile that accepted the credential.
         issued_at: `iat`.
         expires_at: `exp`; None only for anonymous callers.
+        accepted_until: when the credential stops being accepted by itself: its expiry and the profile's maximum age,
+            leeway included. None only for anonymous callers.
         claims: the verified claims, unchanged.
     """
 
@@ -82,6 +84,7 @@ class Identity:
     profile: str = ""
     issued_at: Instant | None = None
     expires_at: Instant | None = None
+    accepted_until: Instant | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
 
     @property

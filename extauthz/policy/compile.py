@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import PolicyError, Problem
 from extauthz.ids import PolicyRevision
+from extauthz.policy.attributes import FromHeader
 from extauthz.policy.declaration import Declaration, ProfileFace, declare
 from extauthz.policy.document import ForbidPart, GuardPart, PermitPart
 from extauthz.policy.index import build_index
@@ -75,6 +76,12 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
     return Ruleset(
         revision=revision_of(files),
         index=index,
+        headers_read=frozenset(
+            attribute.origin.name
+            for declaration in declarations
+            for attribute in declaration.route.attributes
+            if isinstance(attribute.origin, FromHeader)
+        ),
         counts=_counts(parts),
         warnings=tuple(_warnings(files, declarations)),
     )

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -89,6 +90,21 @@ class Requirement(Protocol):
     def find(self, facts: Facts) -> Finding:
         """Return whether the requirement holds for these facts; never raises."""
         ...
+
+    def changes_at(self, facts: Facts) -> float:
+        """Return the first instant after `facts.at` at which time alone may change the finding; `inf` for never."""
+        ...
+
+
+class Timeless:
+    """A requirement whose finding time alone does not change."""
+
+    __slots__ = ()
+
+    def changes_at(self, facts: Facts) -> float:
+        """Return `inf`."""
+        del facts
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,12 +84,14 @@ class Ruleset:
     Attributes:
         revision: names the content.
         index: routes by host, path and method.
+        headers_read: lower-case names of the headers that some resource reads an attribute from.
         counts: how much it declares.
         warnings: what is allowed but probably not meant.
     """
 
     revision: PolicyRevision
     index: Index[Route]
+    headers_read: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
     warnings: tuple[Problem, ...] = ()
 

@@ -19,15 +19,25 @@ _TRACEPARENT: Final = re.compile(
 
 
 def request_id_of(headers: Headers) -> str:
-    """Return `x-request-id` reduced to visible ASCII and capped; empty when there is none."""
+    """Return the request id of a request; empty when there is none."""
     value = headers.first("x-request-id")
-    return _INVISIBLE.sub("", value)[:MAX_REQUEST_ID_CHARACTERS] if value else ""
+    return request_id_from(value) if value else ""
+
+
+def request_id_from(value: str) -> str:
+    """Return an `x-request-id` reduced to visible ASCII and capped."""
+    return _INVISIBLE.sub("", value)[:MAX_REQUEST_ID_CHARACTERS]
 
 
 def trace_id_of(headers: Headers) -> str:
-    """Return the 32 hex digits of a valid `traceparent`; empty when it is missing, repeated or malformed."""
+    """Return the trace id of a request; empty when `traceparent` is missing, repeated or malformed."""
     values = headers.all("traceparent")
-    match = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
+    return trace_id_from(values[0]) if len(values) == 1 else ""
+
+
+def trace_id_from(value: str) -> str:
+    """Return the 32 hex digits of a valid `traceparent`; empty when it is malformed."""
+    match = _TRACEPARENT.fullmatch(value)
     if match is None or (match["version"] == "00" and match["more"]):
         return ""
     return match["trace"]

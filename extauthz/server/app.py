@@ -7,11 +7,12 @@ calls, and those under way end; records are written last.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import structlog
 
@@ -24,14 +25,15 @@ from extauthz.policy.live import LivePolicy
 from extauthz.server.banner import banner
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim
+from extauthz.server.engines import make_engine
 from extauthz.server.fetch import Egress
-from extauthz.server.grpcio_engine import GrpcioEngine
 from extauthz.server.keys import IssuerKeys
 from extauthz.server.listen import judge_listeners
 from extauthz.server.metrics_http import MetricsServer, Readiness
 from extauthz.server.policy_loader import PolicyLoader
 from extauthz.server.profiles import from_settings
 from extauthz.server.proxies import ProxyRegistry
+from extauthz.server.recall import Recall
 from extauthz.server.watch import Watcher
 from extauthz.telemetry.metrics import Metrics
 
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 
     from extauthz.config.settings import Settings
     from extauthz.policy.ruleset import Ruleset
-    from extauthz.server.engine import CheckFunction, Engine
+    from extauthz.server.engine import Engine
 
 _log = structlog.get_logger(__name__)
 
@@ -50,14 +52,12 @@ FIRST_KEYS_SECONDS: Final = 2.0
 NOTICE_SECONDS: Final = 1.0
 """Longest time between saying NOT_SERVING and taking no more calls; at most a quarter of `server.drain`."""
 
-_ENGINES: Final[dict[str, Callable[[CheckFunction, ProxyRegistry, Settings, Clock], Engine]]] = {
-    "auto": GrpcioEngine,
-    "grpcio": GrpcioEngine,
-}
-"""What `server.engine` means; each passes `tests/conformance/test_check_server.py`."""
-
 RECORDS_SECONDS: Final = 5.0
 """How long the stop waits for the last records."""
+
+LAST_RECORDS_SECONDS: Final = 1.0
+"""How long the process waits for the last records when its engine can no longer answer; the sooner another process
+takes its place, the better."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class Application:
         if parts.metrics_server is not None:
             parts.metrics_server.start()
         parts.watcher.start()
-        sys.stderr.write(banner(self._settings, self.addresses, self.metrics_address, parts.live.current))
+        sys.stderr.write(banner(self._settings, parts.engine, self.metrics_address, parts.live.current))
         sys.stderr.flush()
 
     def reload(self) -> None:
@@ -142,20 +142,32 @@ class Application:
         parts.records.close(RECORDS_SECONDS)
 
 
-def build(settings: Settings, clock: Clock | None = None) -> Application:
+def end_process() -> NoReturn:
+    """End the process at once, without cleaning up: nothing in it can be trusted to do so any more."""
+    os._exit(os.EX_SOFTWARE)
+
+
+def build(
+    settings: Settings, clock: Clock | None = None, *, on_death: Callable[[], object] = end_process
+) -> Application:
     """Return a server for `settings` that has not started yet.
+
+    Args:
+        settings: in force.
+        clock: wall clock and stopwatch; the system's when None.
+        on_death: called, after the records have been written, when questions can no longer be answered.
 
     Raises:
         ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
     """
     judge_listeners(settings)
     with ExitStack() as undo:
-        application = _build(settings, clock or SystemClock(), undo)
+        application = _build(settings, clock or SystemClock(), undo, on_death)
         undo.pop_all()
     return application
 
 
-def _build(settings: Settings, clock: Clock, undo: ExitStack) -> Application:
+def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable[[], object]) -> Application:
     """Return the server; `undo` closes what was opened when something later fails."""
     metrics = Metrics()
     application: Application
@@ -173,17 +185,27 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack) -> Application:
         on_fetch=metrics.keys_fetched,
     )
     live = LivePolicy()
+    recall = Recall(keys, records, settings.cache.decisions)
+    metrics.follow_recall(recall.counts)
     rim = Rim(
         policy=live,
-        views=Views(keys=keys, profiles=from_settings(settings)),
+        views=Views(keys=keys, profiles=from_settings(settings), epochs=keys),
         evidence=keys,
         records=records,
         metrics=metrics,
         clock=clock,
         waiting=Bulkhead(settings.server.threads - 1),
+        recall=recall,
     )
     checker = Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
-    engine = _ENGINES[settings.server.engine](checker, proxies, settings, clock)
+
+    def died() -> None:
+        with suppress(Exception):
+            records.close(LAST_RECORDS_SECONDS)
+        on_death()
+
+    engine = make_engine(checker, proxies, settings, clock, on_death=died)
+    metrics.engine_chosen(engine.name)
 
     def on_load(ruleset: Ruleset | None) -> None:
         if ruleset is None:

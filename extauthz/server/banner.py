@@ -8,24 +8,24 @@ from extauthz import __version__
 from extauthz.config.insecure import cautions, weakenings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from extauthz.config.settings import ListenerSettings, Settings
     from extauthz.policy.ruleset import Ruleset
+    from extauthz.server.engine import Engine
 
 
-def banner(settings: Settings, addresses: Sequence[str], metrics: str | None, ruleset: Ruleset | None) -> str:
+def banner(settings: Settings, engine: Engine, metrics: str | None, ruleset: Ruleset | None) -> str:
     """Return the lines to print.
 
     Args:
         settings: in force.
-        addresses: bound addresses in the order of the listeners.
+        engine: that serves, with its addresses bound.
         metrics: bound address of the metrics, None when they are off.
         ruleset: in force; None when the policy was kept out.
     """
     lines = [f"extauthz {__version__}"]
-    for address, listener in zip(addresses, settings.listeners, strict=True):
+    for address, listener in zip(engine.addresses, settings.listeners, strict=True):
         lines.append(f"  listening  {address} ({_protection(listener)})")
+    lines.append(f"  engine     {engine.name}")
     lines.append(f"  policy     {_policy(ruleset)}")
     lines.append(f"  proxies    {', '.join(proxy.name for proxy in settings.proxies) or 'none'}")
     lines.append(f"  issuers    {', '.join(issuer.issuer for issuer in settings.issuers) or 'none'}")

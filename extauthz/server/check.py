@@ -1,9 +1,10 @@
 """One question: the shell round the core.
 
 1. Too late to be of use: decided `overloaded`, unread.
-2. Ask the core. When it needs evidence, fetch that within what is left of the deadline and ask again with a fresh
-   instant. No time, no waiting slot, or no success is told to the core as `UNAVAILABLE`, so that the denial is made and
-   recorded with all that is known.
+2. The same was decided before and still holds (`recall.py`): the same answer under an id of its own, recorded anew.
+   Otherwise ask the core. When it needs evidence, fetch that within what is left of the deadline and ask again with a
+   fresh instant. No time, no waiting slot, or no success is told to the core as `UNAVAILABLE`, so that the denial is
+   made and recorded with all that is known.
 3. Offer the decision to the record. Where an allow cannot be recorded it becomes `overloaded`, unless the settings say
    that records may be dropped.
 4. Whatever goes wrong here: a fixed 503 denial. No exception reaches the engine, since an RPC error is not a denial.
@@ -21,16 +22,21 @@ from extauthz.ids import new_decision_id
 from extauthz.model.decision import Decision
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny
-from extauthz.ports import Evidence, Fetched, Need, NeedsEvidence
+from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence
 from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from extauthz.clock import Clock
+    from extauthz.ids import DecisionId
     from extauthz.policy.live import LivePolicy
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EvidenceSource, RecordSink
     from extauthz.request.bounds import Proxy
     from extauthz.server.bulkhead import Bulkhead
+    from extauthz.server.engine import Pending
+    from extauthz.server.recall import Named, Recall
     from extauthz.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -54,6 +60,7 @@ class Rim:
         metrics: counts them.
         clock: wall clock and stopwatch.
         waiting: bounds how many decisions wait for evidence.
+        recall: kept decisions.
     """
 
     policy: LivePolicy
@@ -63,6 +70,19 @@ class Rim:
     metrics: Metrics
     clock: Clock
     waiting: Bulkhead
+    recall: Recall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """A question under way: what does not change between the times that the core is asked."""
+
+    raw: bytes
+    proxy: Proxy | None
+    ruleset: Ruleset | None
+    decision_id: DecisionId
+    started: float
+    until: float
 
 
 class Checker:
@@ -80,21 +100,95 @@ class Checker:
         self._refuse_unrecorded = refuse_unrecorded
 
     def check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes:
-        """Return the serialised `CheckResponse` to `raw`; never raises.
+        """Return the serialised `CheckResponse` to `raw`, after fetches where it needs some; never raises.
 
         Args:
             raw: the serialised `CheckRequest`; nobody has looked at it.
             proxy: who asks; None when that is not known.
             remaining: seconds until the asker gives up; None when it did not say.
         """
+        answer = self.try_check(raw, proxy, remaining=remaining)
+        return answer if isinstance(answer, bytes) else answer.finish()
+
+    def try_check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes | Pending:
+        """Return what `check` does, or without waiting the question that needs a fetch first; never raises."""
         started = self._rim.clock.monotonic()
         budget = self._deadline if remaining is None else min(self._deadline, remaining - MIN_REMAINING)
         if budget <= 0:
             return self.refuse(Reason.OVERLOADED, proxy)
+        try:
+            question = _Question(
+                raw=raw,
+                proxy=proxy,
+                ruleset=self._rim.policy.current,
+                decision_id=new_decision_id(),
+                started=started,
+                until=started + budget,
+            )
+            return self._first(question)
+        except Exception:  # noqa: BLE001 — the last boundary before the engine: an error there would not be a denial
+            _log.exception("no decision could be made")
+            return UNANSWERABLE
+
+    def _first(self, question: _Question) -> bytes | Pending:
+        """Answer from what is kept; decide; or say that this has to wait."""
+        named = self._rim.recall.name(question.raw, question.proxy, question.ruleset)
+        if named is None:
+            return self._decide_first(question)
+        known = self._repeat(question, named)
+        if known is not None:
+            return known
+        flight = self._rim.recall.lead(named.key)
+        if flight is not None:
+            return _Joining(self, question, named, flight)
+        try:
+            return self._decide_first(question, named)
+        finally:
+            self._rim.recall.land(named.key)
+
+    def join(self, question: _Question, named: Named, flight: Event) -> bytes:
+        """Return the answer to a question that another thread decides, or decide it when that takes too long."""
+        try:
+            flight.wait(max(0.0, question.until - self._rim.clock.monotonic()))
+            answer = self._repeat(question, named) or self._decide_first(question, named)
+            return answer if isinstance(answer, bytes) else answer.finish()
+        except Exception:  # noqa: BLE001 — as in `try_check`
+            _log.exception("no decision could be made")
+            return UNANSWERABLE
+
+    def _decide_first(self, question: _Question, named: Named | None = None) -> bytes | Pending:
         self._rim.metrics.began()
         try:
-            return self._settle(self._decide(raw, proxy, started + budget), started)
-        except Exception:  # noqa: BLE001 — the last boundary before the engine: an error there would not be a denial
+            answer = self._ask(question, NO_EVIDENCE)
+            if isinstance(answer, NeedsEvidence):
+                return _Waiting(self, question, answer)
+            response = self._settle(answer, question.started)
+            if named is not None and answer.response is not UNANSWERABLE:
+                self._rim.recall.keep(named.key, answer)
+            return response
+        finally:
+            self._rim.metrics.ended()
+
+    def _repeat(self, question: _Question, named: Named) -> bytes | None:
+        """Return the answer of a kept decision that holds now, recorded and counted like any other."""
+        at = self._rim.clock.now()
+        kept = self._rim.recall.find(named.key, at)
+        if kept is None:
+            return None
+        latency = self._rim.clock.monotonic() - question.started
+        occurrence = Occurrence(question.decision_id, at, latency, named.request_id, named.trace_id)
+        if not self._rim.records.offer_again(kept.record, occurrence) and self._must_record(kept.decision):
+            refused = replace(kept.decision, decision_id=question.decision_id, at=at)
+            return self._refuse_unrecordable(refused, latency)
+        self._rim.metrics.decided(kept.decision, latency)
+        return kept.answer(question.decision_id)
+
+    def finish(self, question: _Question, first: NeedsEvidence) -> bytes:
+        """Return the answer to a question that needs a fetch, after that fetch; never raises."""
+        self._rim.metrics.began()
+        try:
+            return self._settle(self._decide(question, first), question.started)
+        except Exception:  # noqa: BLE001 — as in `try_check`
             _log.exception("no decision could be made")
             return UNANSWERABLE
         finally:
@@ -109,24 +203,26 @@ class Checker:
             _log.exception("no refusal could be made", reason=reason)
             return UNANSWERABLE
 
-    def _decide(self, raw: bytes, proxy: Proxy | None, until: float) -> pipeline.Answer:
-        ruleset = self._rim.policy.current
-        decision_id = new_decision_id()
+    def _ask(self, question: _Question, evidence: Evidence) -> pipeline.Answer | NeedsEvidence:
+        return pipeline.check(
+            question.raw,
+            proxy=question.proxy,
+            views=self._rim.views,
+            ruleset=question.ruleset,
+            evidence=evidence,
+            at=self._rim.clock.now(),
+            decision_id=question.decision_id,
+        )
+
+    def _decide(self, question: _Question, needed: NeedsEvidence) -> pipeline.Answer:
         outcomes: dict[Need, Fetched] = {}
-        for _ in range(MAX_FETCHES + 1):
-            answer = pipeline.check(
-                raw,
-                proxy=proxy,
-                views=self._rim.views,
-                ruleset=ruleset,
-                evidence=Evidence(outcomes),
-                at=self._rim.clock.now(),
-                decision_id=decision_id,
-            )
+        for _ in range(MAX_FETCHES):
+            outcomes = {**outcomes, needed.need: self._fetch(needed.need, question.until)}
+            answer = self._ask(question, Evidence(outcomes))
             if not isinstance(answer, NeedsEvidence):
                 return answer
-            outcomes = {**outcomes, answer.need: self._fetch(answer.need, until)}
-        return self._refusal(Reason.EVIDENCE_UNAVAILABLE, proxy, ruleset, inner="too many fetches")
+            needed = answer
+        return self._refusal(Reason.EVIDENCE_UNAVAILABLE, question.proxy, question.ruleset, inner="too many fetches")
 
     def _fetch(self, need: Need, until: float) -> Fetched:
         with self._rim.waiting.enter() as free:
@@ -154,9 +250,43 @@ class Checker:
             # The record must tell what was answered.
             decision = replace(decision, verdict=Deny(reason=Reason.INTERNAL_ERROR, inner="unanswerable"))
         recorded = self._rim.records.offer(decision, latency)
-        if not recorded and decision.allowed and self._refuse_unrecorded:
-            # An allow without a record would be an access that nobody can account for afterwards.
-            decision = replace(decision, verdict=Deny(reason=Reason.OVERLOADED, inner="no room in the record"))
-            response = to_envoy(decision)
+        if not recorded and self._must_record(decision):
+            return self._refuse_unrecordable(decision, latency)
         self._rim.metrics.decided(decision, latency)
         return response
+
+    def _must_record(self, decision: Decision) -> bool:
+        """Return whether this needs a record: an allow without one is an access that nobody can account for."""
+        return decision.allowed and self._refuse_unrecorded
+
+    def _refuse_unrecordable(self, decision: Decision, latency: float) -> bytes:
+        refused = replace(decision, verdict=Deny(reason=Reason.OVERLOADED, inner="no room in the record"))
+        self._rim.metrics.decided(refused, latency)
+        return to_envoy(refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A question that needs a fetch: `engine.Pending`."""
+
+    checker: Checker
+    question: _Question
+    first: NeedsEvidence
+
+    def finish(self) -> bytes:
+        """Return the answer, after the fetch."""
+        return self.checker.finish(self.question, self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class _Joining:
+    """A question that another thread decides just now: `engine.Pending`."""
+
+    checker: Checker
+    question: _Question
+    named: Named
+    flight: Event
+
+    def finish(self) -> bytes:
+        """Return the answer when the other thread has decided."""
+        return self.checker.join(self.question, self.named, self.flight)

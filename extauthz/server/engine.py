@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from extauthz.model.reason import Reason
     from extauthz.request.bounds import Proxy
+
+SERVICE: Final = "envoy.service.auth.v3.Authorization"
+METHOD: Final = "Check"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,14 @@ class Peer:
     loopback: bool = False
 
 
+class Pending(Protocol):
+    """A question that needs something fetched before it can be answered."""
+
+    def finish(self) -> bytes:
+        """Return the serialised `CheckResponse`, after the fetch; never raises. Call it at most once."""
+        ...
+
+
 class CheckFunction(Protocol):
     """One question to one answer; `check.Checker` is the one implementation."""
 
@@ -40,6 +51,13 @@ class CheckFunction(Protocol):
         """
         ...
 
+    def try_check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes | Pending:
+        """Return what `check` does when that needs no waiting, else the question to finish elsewhere; never raises.
+
+        Whoever drops a pending question without finishing it answers the call in another way; nothing is recorded.
+        """
+        ...
+
     def refuse(self, reason: Reason, proxy: Proxy | None) -> bytes:
         """Return a serialised denial for `reason` without looking at the question; never raises."""
         ...
@@ -47,6 +65,11 @@ class CheckFunction(Protocol):
 
 class Engine(Protocol):
     """A running gRPC server."""
+
+    @property
+    def name(self) -> str:
+        """Return what the setting `server.engine` calls it."""
+        ...
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -15,37 +15,31 @@ Envoy must never see an RPC error, because an error is not a denial: `failure_mo
 
 from __future__ import annotations
 
-import ipaddress
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from extauthz.errors import ConfigError, Problem
 from extauthz.model.reason import Reason
 from extauthz.response.to_envoy import UNANSWERABLE
-from extauthz.server.engine import Peer
+from extauthz.server.engine import METHOD, SERVICE
 from extauthz.server.listen import Address, judge_listeners, prepared_socket
+from extauthz.server.peer import peer_at
 from extauthz.server.pool import DecisionPool
-from extauthz.server.proxies import TOKEN_METADATA, ProxyRegistry
+from extauthz.server.side_services import SideServices
 from extauthz.server.tls import server_credentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from extauthz.clock import Clock
     from extauthz.config.settings import ListenerSettings, Settings
-    from extauthz.server.engine import CheckFunction
+    from extauthz.server.engine import CheckFunction, Peer
+    from extauthz.server.proxies import ProxyRegistry
 
 _log = structlog.get_logger(__name__)
-
-SERVICE: Final = "envoy.service.auth.v3.Authorization"
-METHOD: Final = "Check"
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
@@ -58,9 +52,6 @@ _OPTIONS: Final = (
     ("grpc.http2.min_ping_interval_without_data_ms", 1000),  # gRPC's own five minutes end connections that Envoy pings.
     ("grpc.keepalive_permit_without_calls", 1),
 )
-
-_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
 class CheckHandler:
@@ -108,14 +99,8 @@ def peer_of(context: grpc.ServicerContext, *, certificates: bool) -> Peer:
         context: of the call.
         certificates: whether names in client certificates matter; reading them costs time.
     """
-    where = unquote(context.peer() or "")
     metadata: Any = context.invocation_metadata() or ()
-    return Peer(
-        tokens=tuple(value for key, value in metadata if key == TOKEN_METADATA),
-        names=_certificate_names(context) if certificates else (),
-        unix_socket=where.startswith("unix:"),
-        loopback=_is_loopback(where),
-    )
+    return peer_at(context.peer() or "", metadata, _certificate_names(context) if certificates else ())
 
 
 def _certificate_names(context: grpc.ServicerContext) -> tuple[str, ...]:
@@ -123,30 +108,6 @@ def _certificate_names(context: grpc.ServicerContext) -> tuple[str, ...]:
     properties: Any = context.auth_context()
     names = (*properties.get("peer_uri", ()), *properties.get("peer_dns", ()))
     return tuple(name.decode("utf-8", "replace") for name in names)
-
-
-def _is_loopback(where: str) -> bool:
-    family, _, rest = where.partition(":")
-    if family not in {"ipv4", "ipv6"}:
-        return False
-    try:
-        address = ipaddress.ip_address(rest.rpartition(":")[0].strip("[]").partition("%")[0])
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
-
-
-class _InPool:
-    """A method that runs in a pool of its own."""
-
-    def __init__(self, method: Callable[..., Any], pool: ThreadPoolExecutor) -> None:
-        self._method = method
-        self.experimental_thread_pool = pool
-
-    def __call__(self, *args: Any) -> Any:
-        """Run the method."""
-        return self._method(*args)
 
 
 class GrpcioEngine:
@@ -166,17 +127,18 @@ class GrpcioEngine:
         self._settings = settings
         self._places = judge_listeners(settings)
         self._pool = DecisionPool(settings.server.threads, settings.server.backlog, clock)
-        self._side_pool = ThreadPoolExecutor(2, thread_name_prefix="health")
-        self._reflection_pool = ThreadPoolExecutor(2, thread_name_prefix="reflection")
-        self._server = grpc.server(self._side_pool, options=_OPTIONS)
+        self._side = SideServices()
+        self._server = grpc.server(self._side.pool, options=_OPTIONS)
         handler = CheckHandler(checker, proxies, self._pool, settings.server.deadline)
         methods: dict[str, Any] = {METHOD: grpc.stream_unary_rpc_method_handler(handler)}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, methods),))
-        self._health = health.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.set_serving(False)
-        self._add_reflection()
+        self._side.add_to(self._server)
         self._bound: tuple[Address, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return what the setting `server.engine` calls it."""
+        return "grpcio"
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -200,25 +162,18 @@ class GrpcioEngine:
 
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 — it is the value
         """Set what the health service answers for us and for the whole server."""
-        for name in ("", SERVICE):
-            self._health.set(name, _SERVING if serving else _NOT_SERVING)
+        self._side.set_serving(serving)
 
     def stop(self, grace: float) -> None:
         """Take no more calls, give those under way `grace` seconds, and return when all has ended."""
         self.set_serving(False)
         self._server.stop(grace).wait()
-        for pool in (self._pool, self._side_pool, self._reflection_pool):
-            pool.shutdown()
+        self._pool.shutdown()
+        self._side.shutdown()
         for address in self._bound:
             if address.path is not None:
                 with suppress(OSError):
                     address.path.unlink()
-
-    def _add_reflection(self) -> None:
-        """Add reflection on threads of its own, because each open stream of it keeps one."""
-        servicer = reflection.ReflectionServicer((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME))
-        servicer.ServerReflectionInfo = _InPool(servicer.ServerReflectionInfo, self._reflection_pool)
-        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self._server)
 
     def _bind(self, address: Address, listener: ListenerSettings) -> Address:
         with prepared_socket(address, listener):

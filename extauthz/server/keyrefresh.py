@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -34,6 +35,8 @@ class _Held:
     keys: KeySet
     fetched_at: float
     """Monotonic seconds at which the fetch began: what it brought cannot be newer."""
+    digest: bytes
+    """SHA-256 of the document: equal ones hold equal keys."""
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class IssuerRefresh:
         self._on_fetch = on_fetch
         self._slots = threading.BoundedSemaphore(fetch_slots)
         self._held: _Held | None = None
+        self._changes = 0
         self._thread: threading.Thread | None = None
         # Everything below is read and written under this lock only.
         self._lock = threading.Condition()
@@ -87,6 +91,11 @@ class IssuerRefresh:
         if held is None or self._clock.monotonic() - held.fetched_at > self._keys.max_age:
             return None
         return held.keys
+
+    def epoch(self) -> int:
+        """Return a number that is another one whenever the usable keys are others; negative while there are none."""
+        changes = self._changes  # Read before the keys: whoever changes them does so in the other order.
+        return -1 if self.usable_keys() is None else changes
 
     def start(self) -> threading.Event:
         """Start the thread; return an event that is set when its first fetch is over."""
@@ -173,8 +182,11 @@ class IssuerRefresh:
 
     def _load(self, *, thorough: bool) -> None:
         fetched_at = self._clock.monotonic()
-        keys = parse_keyset(self._origin.load(thorough=thorough), self._algorithms)
+        document = self._origin.load(thorough=thorough)
+        keys = parse_keyset(document, self._algorithms)
         before = self._held
-        self._held = _Held(keys, fetched_at)
+        self._held = _Held(keys, fetched_at, sha256(document).digest())
+        if before is None or before.digest != self._held.digest:
+            self._changes += 1  # After the keys are in place: an epoch may lag behind a fact, never run ahead of it.
         if before is None or (before.keys.names, before.keys.left_out) != (keys.names, keys.left_out):
             _log.info("keys changed", issuer=self._issuer, kids=keys.names, left_out=dict(keys.left_out))

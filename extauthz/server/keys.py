@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from extauthz.clock import Clock
     from extauthz.config.settings import IssuerSettings
-    from extauthz.ports import Need, VerificationKey
+    from extauthz.ports import EpochName, Need, VerificationKey
     from extauthz.server.fetch import Get
 
 
@@ -88,6 +88,14 @@ class IssuerKeys:
         """Have a newer look at an issuer's keys within `timeout` seconds; see `ports.EvidenceSource`."""
         known = self._issuers.get(need.issuer)
         return known.fetch(timeout) if known is not None else Fetched.UNAVAILABLE
+
+    def read_epochs(self, names: tuple[EpochName, ...]) -> tuple[int, ...]:
+        """Return the epochs of issuers' keys, from memory; see `ports.EpochView`.
+
+        Raises:
+            KeyError: a name is of an issuer that is not configured.
+        """
+        return tuple([self._issuers[name.of].epoch() for name in names])
 
     def unavailable_issuers(self) -> tuple[str, ...]:
         """Return the issuers without usable keys at this moment, for the readiness probe."""

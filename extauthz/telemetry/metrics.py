@@ -57,6 +57,40 @@ class RecordCounts(Protocol):
         ...
 
 
+class RecallCounts(Protocol):
+    """How the cache of decisions fares; read when metrics are scraped."""
+
+    @property
+    def hits(self) -> int:
+        """Return how many questions were answered from it."""
+        ...
+
+    @property
+    def misses(self) -> int:
+        """Return how many questions could be named and were not there."""
+        ...
+
+    @property
+    def stale(self) -> int:
+        """Return how many kept decisions were found and no longer held."""
+        ...
+
+    @property
+    def unnamed(self) -> int:
+        """Return how many questions could not be named."""
+        ...
+
+    @property
+    def evicted(self) -> int:
+        """Return how many kept decisions made room for others."""
+        ...
+
+    @property
+    def kept(self) -> int:
+        """Return how many decisions are kept."""
+        ...
+
+
 class Metrics:
     """Every metric of one server, on a registry of its own. All methods are safe to call from any thread."""
 
@@ -87,6 +121,7 @@ class Metrics:
             "extauthz_policy_loads", "Attempts to load the policy.", ("outcome",), registry=self.registry
         )
         self._policy = Gauge("extauthz_policy_info", "The policy in force.", ("revision",), registry=self.registry)
+        self._engine = Gauge("extauthz_engine_info", "The engine that serves.", ("engine",), registry=self.registry)
         self._waits = Counter(
             "extauthz_evidence_waits", "Decisions that waited for a fetch.", ("outcome",), registry=self.registry
         )
@@ -130,6 +165,10 @@ class Metrics:
         self._policy.clear()
         self._policy.labels(revision).set(1)
 
+    def engine_chosen(self, name: str) -> None:
+        """Name the engine that serves."""
+        self._engine.labels(name).set(1)
+
     def policy_rejected(self) -> None:
         """Count a policy that could not be loaded; the one in force stays."""
         self._policy_loads.labels("rejected").inc()
@@ -137,6 +176,10 @@ class Metrics:
     def follow_records(self, read: Callable[[], RecordCounts]) -> None:
         """Show the counts of a record writer, asked for at each scrape. Call it once."""
         self.registry.register(_RecordCollector(read))
+
+    def follow_recall(self, read: Callable[[], RecallCounts]) -> None:
+        """Show the counts of the cache of decisions, asked for at each scrape. Call it once."""
+        self.registry.register(_RecallCollector(read))
 
     def exposition(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
@@ -154,3 +197,21 @@ class _RecordCollector(Collector):
         yield CounterMetricFamily("extauthz_records_dropped", "Records lost for want of room.", counts.dropped)
         yield GaugeMetricFamily("extauthz_records_waiting", "Records not written yet.", counts.waiting)
         yield GaugeMetricFamily("extauthz_records_failing", "1 while records cannot be written.", int(counts.failing))
+
+
+class _RecallCollector(Collector):
+    def __init__(self, read: Callable[[], RecallCounts]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._read()
+        questions = CounterMetricFamily(
+            "extauthz_cache_questions", "Questions by how the cache knew them.", labels=["result"]
+        )
+        questions.add_metric(["hit"], counts.hits)
+        questions.add_metric(["miss"], counts.misses)
+        questions.add_metric(["stale"], counts.stale)
+        questions.add_metric(["unnamed"], counts.unnamed)
+        yield questions
+        yield CounterMetricFamily("extauthz_cache_evictions", "Kept decisions that made room.", counts.evicted)
+        yield GaugeMetricFamily("extauthz_cache_decisions", "Kept decisions.", counts.kept)

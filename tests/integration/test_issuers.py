@@ -97,6 +97,7 @@ def test_a_slow_issuer_holds_up_nobody_else(tmp_path: Path) -> None:
         before = time.monotonic()
         assert outcome_of(server.ask(server.mint())) == ALLOWED
         assert time.monotonic() - before < 10
+        seconds_of_patience(lambda: "evidence_unavailable" in {record["reason"] for record in server.records()})
         server.keys.publish(server.maker.jwks(ROTATED))
         server.keys.gate.set()
         outcomes = {outcome_of(call()) for call in crowd}

@@ -33,7 +33,7 @@ class ScriptedChecker:
         refused: every reason given to `refuse`.
         entered: released once for each question that has arrived.
         turned_away: released once for each refusal.
-    gate: questions wait for it; set from the start.
+        gate: questions wait for it; set from the start. While it is shut, questions are such as need a fetch.
         failure: raised instead of an answer.
     """
 
@@ -56,12 +56,32 @@ class ScriptedChecker:
             raise self.failure
         return answer(7, str(len(raw)))
 
+    def try_check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes | Later:
+        """Answer when the gate is open; else say that the question has to wait."""
+        if self.gate.is_set():
+            return self.check(raw, proxy, remaining=remaining)
+        return Later(self, raw, proxy, remaining)
+
     def refuse(self, reason: Reason, proxy: Proxy | None) -> bytes:
         """Refuse at once."""
         del proxy
         self.refused.append(reason)
         self.turned_away.release()
         return answer(14, reason.value)
+
+
+@dataclass(frozen=True)
+class Later:
+    """A question that has to wait."""
+
+    checker: ScriptedChecker
+    raw: bytes
+    proxy: Proxy | None
+    remaining: float | None
+
+    def finish(self) -> bytes:
+        """Answer, once the gate is open."""
+        return self.checker.check(self.raw, self.proxy, remaining=self.remaining)
 
 
 def answer(code: int, message: str) -> bytes:

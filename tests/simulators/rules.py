@@ -9,7 +9,7 @@ from extauthz.clock import Instant
 from extauthz.model.facts import Facts
 from extauthz.model.identity import Identity, Kind, Principal
 from extauthz.model.request import Request
-from extauthz.policy.rules import ConditionFailed
+from extauthz.policy.rules import ConditionFailed, Timeless
 
 if TYPE_CHECKING:
     from extauthz.policy.rules import Finding
@@ -22,7 +22,7 @@ AGENT = Principal(issuer="https://issuer.example", subject="agent-7", kind=Kind.
 
 
 @dataclass(frozen=True)
-class Told:
+class Told(Timeless):
     """A requirement that finds what it is told to find."""
 
     finding: Finding

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import Algorithm, ECAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 
 from extauthz.clock import Instant
-from extauthz.ports import VerificationKey
+from extauthz.ports import EpochName, VerificationKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,6 +85,7 @@ class MemoryKeys:
 
     keys: dict[tuple[str, str, str], VerificationKey] = field(default_factory=dict)
     asked: list[tuple[str, str | None, str]] = field(default_factory=list)
+    changes: int = 0
 
     def find_key(self, issuer: str, kid: str | None, algorithm: str) -> VerificationKey | None:
         """Return the key, or without `kid` the only one of the issuer for the algorithm."""
@@ -97,7 +98,18 @@ class MemoryKeys:
     def add(self, maker: TokenMaker) -> MemoryKeys:
         """Put a maker's public key in and return the same source."""
         self.keys[maker.issuer, maker.kid, maker.alg] = maker.verification_key()
+        self.changes += 1
         return self
+
+    def remove(self, maker: TokenMaker) -> MemoryKeys:
+        """Withdraw a maker's public key and return the same source."""
+        del self.keys[maker.issuer, maker.kid, maker.alg]
+        self.changes += 1
+        return self
+
+    def read_epochs(self, names: tuple[EpochName, ...]) -> tuple[int, ...]:
+        """Return how often keys were changed, for every issuer alike."""
+        return tuple(self.changes for _ in names)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from extauthz.errors import PolicyError
 from extauthz.model.reason import Reason
 from extauthz.policy.cel.compile import CelError, compile_condition
-from extauthz.policy.rules import MET, ConditionFailed, Failed, Finding, Unmet
+from extauthz.policy.rules import MET, ConditionFailed, Failed, Finding, Timeless, Unmet
 
 if TYPE_CHECKING:
     from extauthz.model.facts import Facts
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Holds:
+class Holds(Timeless):
     """A condition that must be true; it has no remedy, since nobody can say what would make it so."""
 
     condition: CelCondition

@@ -9,7 +9,7 @@ from extauthz.model.reason import Reason
 from extauthz.policy.document import PartyPart
 from extauthz.policy.requirements.form import read_part
 from extauthz.policy.requirements.parties import PartyName, parties_of
-from extauthz.policy.rules import MET, Finding, Unmet
+from extauthz.policy.rules import MET, Finding, Timeless, Unmet
 
 if TYPE_CHECKING:
     from extauthz.model.facts import Facts
@@ -33,7 +33,7 @@ _READS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentityIs:
+class IdentityIs(Timeless):
     """Holds for everyone who is involved, or only for the subject, or only for who acts (the subject when alone)."""
 
     kinds: frozenset[str]

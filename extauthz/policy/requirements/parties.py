@@ -18,5 +18,5 @@ def parties_of(identity: Identity, name: PartyName) -> tuple[Principal, ...]:
             return (identity.subject,)
         case "actor":
             return (identity.actor or identity.subject,)
-        case "everyone":
+        case _:
             return identity.involved

@@ -11,7 +11,7 @@ from extauthz.model.reason import Reason
 from extauthz.policy.document import Part, Words
 from extauthz.policy.requirements.form import listed, read_part, read_words
 from extauthz.policy.requirements.parties import PartyName, parties_of
-from extauthz.policy.rules import MET, Finding, Unmet
+from extauthz.policy.rules import MET, Finding, Timeless, Unmet
 from extauthz.validation import wrong
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class RolesPart(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class Roles:
+class Roles(Timeless):
     """Roles of everyone involved, or of one party; nothing that a client can do by itself repairs a missing one."""
 
     roles: frozenset[str]

@@ -10,7 +10,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.verdict import ObtainScopes
 from extauthz.policy.names import FactType
 from extauthz.policy.requirements.form import read_words
-from extauthz.policy.rules import MET, Failed, Finding, Unmet
+from extauthz.policy.rules import MET, Failed, Finding, Timeless, Unmet
 from extauthz.validation import did_you_mean
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ScopeTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class Scopes:
+class Scopes(Timeless):
     """All scopes are needed. Unmet, the remedy names all of them, so that one new token repairs it."""
 
     templates: tuple[ScopeTemplate, ...]

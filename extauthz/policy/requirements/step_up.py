@@ -7,6 +7,7 @@ towards a longer age.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,14 @@ class StepUpTo:
         if not facts.identity.human:
             return Unmet(Reason.STEP_UP_REQUIRED, detail="This needs a person who signs in; a machine cannot.")
         return Unmet(Reason.STEP_UP_REQUIRED, StepUp(self.acr, self.max_age), "Sign in again as the challenge says.")
+
+    def changes_at(self, facts: Facts) -> float:
+        """Return when a sign-in that is in the future becomes recent, or a recent one stops being so."""
+        signed_in = facts.identity.auth_time
+        if self.max_age is None or signed_in is None:
+            return math.inf
+        edges = (signed_in - DEFAULT_LEEWAY_SECONDS, signed_in + self.max_age)
+        return min((edge for edge in edges if edge >= facts.at), default=math.inf)
 
     def _is_strong(self, facts: Facts) -> bool:
         return not self.satisfied_by or facts.identity.acr in self.satisfied_by

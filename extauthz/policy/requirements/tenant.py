@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from extauthz.model.reason import Reason
 from extauthz.policy.names import FactType
 from extauthz.policy.requirements.form import read_words
-from extauthz.policy.rules import MET, Failed, Finding, Unmet
+from extauthz.policy.rules import MET, Failed, Finding, Timeless, Unmet
 from extauthz.validation import did_you_mean
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantEquals:
+class TenantEquals(Timeless):
     """The caller's tenant equals a fact. A caller without tenant equals nothing."""
 
     fact: str
@@ -35,7 +35,7 @@ class TenantEquals:
 
 
 @dataclass(frozen=True, slots=True)
-class TenantIn:
+class TenantIn(Timeless):
     """The caller's tenant is listed. A caller without tenant is not."""
 
     tenants: frozenset[str]

@@ -8,10 +8,29 @@ from extauthz.server.banner import banner
 from tests.integration.running import POLICY
 
 
+class Serving:
+    """An engine that only says what it is."""
+
+    name = "native"
+
+    def __init__(self, *addresses: str) -> None:
+        self.addresses = addresses
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    def set_serving(self, serving: bool) -> None:
+        """Do nothing."""
+
+    def stop(self, grace: float) -> None:
+        """Do nothing."""
+
+
 def test_a_bare_server_says_what_is_missing() -> None:
     """No policy, no proxies, no issuers, no metrics."""
-    text = banner(Settings.model_validate({"policy": ["p"]}), ["127.0.0.1:9191"], None, None)
+    text = banner(Settings.model_validate({"policy": ["p"]}), Serving("127.0.0.1:9191"), None, None)
     assert "listening  127.0.0.1:9191 (plaintext)" in text
+    assert "engine     native" in text
     assert "NONE: everything is denied" in text
     assert "note       no proxy is configured" in text
     assert "records    standard output" in text
@@ -32,7 +51,7 @@ def test_a_full_server_says_what_runs() -> None:
         }
     )
     ruleset = compile_policy({"p": POLICY.encode()}, PolicyContext())
-    text = banner(settings, ["a:1", "a:2"], "127.0.0.1:9464", ruleset)
+    text = banner(settings, Serving("a:1", "a:2"), "127.0.0.1:9464", ruleset)
     assert "a:1 (TLS)" in text
     assert "a:2 (mTLS)" in text
     assert f"policy     {ruleset.revision} (2 resources, 1 guard, 0 forbids, 2 permits)" in text

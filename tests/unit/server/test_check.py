@@ -15,11 +15,12 @@ from extauthz.model.reason import Reason
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.live import LivePolicy
-from extauthz.ports import Fetched, KeysOf, NeedsEvidence
+from extauthz.ports import Fetched, KeysOf, NeedsEvidence, Occurrence
 from extauthz.request.bounds import Proxy
 from extauthz.response.to_envoy import UNANSWERABLE
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import MAX_FETCHES, MIN_REMAINING, Checker, Rim
+from extauthz.server.recall import Recall
 from extauthz.telemetry.metrics import Metrics
 from tests.integration.running import POLICY
 from tests.simulators.envoy_messages import check_request
@@ -101,6 +102,7 @@ class Records:
     room: bool = True
     failure: Exception | None = None
     taken: list[Decision] = field(default_factory=list)
+    repeated: list[tuple[bytes, Occurrence]] = field(default_factory=list)
 
     def offer(self, decision: Decision, latency: float) -> bool:
         """Take the decision when there is room."""
@@ -111,11 +113,21 @@ class Records:
             self.taken.append(decision)
         return self.room
 
+    def prepare(self, decision: Decision) -> bytes:
+        """Return what names the decision."""
+        return decision.decision_id.encode()
+
+    def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
+        """Take the repetition when there is room."""
+        if self.room:
+            self.repeated.append((common, occurrence))
+        return self.room
+
 
 class Shell:
     """A checker with everything round it within reach."""
 
-    def __init__(self, *, slots: int = 1, refuse_unrecorded: bool = True) -> None:
+    def __init__(self, *, slots: int = 1, refuse_unrecorded: bool = True, capacity: int = 0) -> None:
         ruleset = compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())
         self.clock = ManualClock()
         self.keys = MemoryKeys()
@@ -125,12 +137,13 @@ class Shell:
         self.waiting = Bulkhead(slots)
         rim = Rim(
             policy=LivePolicy(ruleset),
-            views=Views(keys=self.keys, profiles={"default": PROFILE}),
+            views=Views(keys=self.keys, profiles={"default": PROFILE}, epochs=self.keys),
             evidence=self.remote,
             records=self.records,
             metrics=self.metrics,
             clock=self.clock,
             waiting=self.waiting,
+            recall=Recall(self.keys, self.records, capacity),
         )
         self.checker = Checker(rim, deadline=0.15, refuse_unrecorded=refuse_unrecorded)
 
@@ -225,7 +238,7 @@ def test_a_core_that_never_has_enough_is_given_up(monkeypatch: pytest.MonkeyPatc
     shell = Shell()
     monkeypatch.setattr(pipeline, "check", lambda *_, **__: NeedsEvidence(KeysOf(ISSUER)))
     assert shell.ask() == UNAVAILABLE
-    assert len(shell.remote.asked) == MAX_FETCHES + 1
+    assert len(shell.remote.asked) == MAX_FETCHES
 
 
 def test_an_allow_that_cannot_be_recorded_is_refused() -> None:

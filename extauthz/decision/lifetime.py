@@ -1,0 +1,59 @@
+"""How long a decision can be reused, and which epochs it rests on.
+
+A decision holds until the earliest instant at which it could change by itself (a token ends, a sign-in grows old), and
+only while every epoch that it rests on is what it was *before* the first fact was read. Which decisions are kept:
+
+1. Allows, also for nobody in particular (`credential: none`).
+2. Refusals of a proven caller by policy: they change with the policy, the token or time, all of which are in the key,
+   the epochs or the lifetime. Refusals of a credential that is not proven are not kept, or anybody could fill the
+   cache. Failures of ours are never kept.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from extauthz.clock import Instant
+from extauthz.model.reason import Reason
+from extauthz.model.verdict import Allow
+
+if TYPE_CHECKING:
+    from extauthz.model.facts import Facts
+    from extauthz.model.verdict import Verdict
+    from extauthz.policy.rules import RouteRules
+
+LONGEST_SECONDS: Final = 300.0
+"""No decision is reused longer than this, whatever its parts say: a bound on mistakes that nobody has foreseen."""
+
+_KEPT: Final = frozenset(
+    {
+        Reason.NO_PERMIT,
+        Reason.FORBIDDEN,
+        Reason.INSUFFICIENT_SCOPE,
+        Reason.ROLE_MISSING,
+        Reason.TENANT_MISMATCH,
+        Reason.STEP_UP_REQUIRED,
+    }
+)
+
+
+def reusable_until(verdict: Verdict, rules: RouteRules, facts: Facts) -> Instant | None:
+    """Return the first instant at which the verdict may be another, or None when it is not to be reused at all.
+
+    Args:
+        verdict: what `rules` and `facts` gave.
+        rules: every rule of the route; also one that does not apply now may apply later.
+        facts: the facts of the decision.
+    """
+    if not isinstance(verdict, Allow) and verdict.reason not in _KEPT:
+        return None
+    until = facts.at + LONGEST_SECONDS
+    if facts.identity.accepted_until is not None:
+        until = min(until, facts.identity.accepted_until)
+    asked = chain(
+        *(guard.require for guard in rules.guards),
+        *(forbid.unless for forbid in rules.forbids),
+        *(permit.require for permit in rules.permits),
+    )
+    return Instant(min([until, *(requirement.changes_at(facts) for requirement in asked)]))
