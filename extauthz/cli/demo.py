@@ -27,6 +27,9 @@ def demo(
     envoy_config: Annotated[
         Literal["minimal", "hardened"], typer.Option(help="Which file of envoy/ to run.")
     ] = "minimal",
+    engine: Annotated[
+        Literal["auto", "grpcio", "native"], typer.Option(help="Which gRPC engine serves, as in the settings.")
+    ] = "auto",
     folder: Annotated[Path, typer.Option(help="Where logs and decision records go.")] = Path(".demo"),
 ) -> None:
     """Start an issuer, an upstream, extauthz and a real Envoy, and send a tour of requests through them."""
@@ -36,7 +39,7 @@ def demo(
 
     # Told to end, the demo ends what it started.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
-    raise typer.Exit(show(envoy_config, folder, keep=keep))
+    raise typer.Exit(show(envoy_config, folder, engine=engine, keep=keep))
 
 
 @demo_app.command()

@@ -29,7 +29,7 @@ _RECORD_SECONDS: Final = 5.0
 _POLL_SECONDS: Final = 0.05
 
 
-def show(envoy_file: str, folder: Path, *, keep: bool = False) -> int:
+def show(envoy_file: str, folder: Path, *, engine: str = "auto", keep: bool = False) -> int:
     """Run the demo and return the exit code: 0 when every answer was as the tour expects."""
     console = Console(width=None if sys.stdout.isatty() else _PLAIN_WIDTH, highlight=False)
     try:
@@ -37,6 +37,7 @@ def show(envoy_file: str, folder: Path, *, keep: bool = False) -> int:
             root=find_root(),
             folder=folder.absolute(),
             envoy_file=envoy_file,
+            engine=engine,
             ports=Ports.friendly() if keep else Ports(),
         )
         with Stage(script) as stage:

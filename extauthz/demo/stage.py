@@ -59,6 +59,7 @@ class Script:
         envoy_file: name of a file in `envoy/`, without `.yaml`.
         ports: where things listen.
         binary: another Envoy than the installed one.
+        engine: which gRPC engine serves, as in the settings.
         change_settings: a last word on the settings of `extauthz serve`, in place.
         change_bootstrap: a last word on Envoy's bootstrap, in place.
         ready: whether to wait until extauthz says that it serves, or only until it answers.
@@ -69,6 +70,7 @@ class Script:
     envoy_file: str = "minimal"
     ports: Ports = field(default_factory=Ports)
     binary: Path | None = None
+    engine: str = "auto"
     change_settings: Callable[[dict[str, Any]], object] = lambda _settings: None
     change_bootstrap: Callable[[dict[str, Any]], object] = lambda _bootstrap: None
     ready: bool = True
@@ -172,6 +174,7 @@ class Stage:
         settings["profiles"]["default"]["issuers"] = [self.issuer.url]
         settings["records"]["path"] = str(self.records)
         settings["telemetry"]["metrics"] = f"127.0.0.1:{self.metrics_port}"
+        settings.setdefault("server", {})["engine"] = self.script.engine
         self.script.change_settings(settings)
         path = self.folder / "settings.yaml"
         path.touch(mode=0o600)

@@ -28,14 +28,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.envoy
 
 
-@pytest.mark.parametrize("envoy_file", ["minimal", "hardened"])
-def test_demo_command_passes(envoy_file: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("envoy_file", "engine"), [("minimal", "native"), ("hardened", "native"), ("minimal", "grpcio")]
+)
+def test_demo_command_passes(envoy_file: str, engine: str, tmp_path: Path) -> None:
     """`extauthz demo` exits with 0, says that every answer was as expected, and leaves the decision records."""
     command = [sys.executable, "-m", "extauthz", "demo", "--envoy-config", envoy_file, "--folder", str(tmp_path)]
+    command += ["--engine", engine]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(TOUR)} of {len(TOUR)} answers as expected" in done.stdout
     assert "WRONG" not in done.stdout
+    assert f"engine     {engine}" in (tmp_path / "extauthz.log").read_text()
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert len(records) >= len(TOUR)
 

@@ -8,6 +8,7 @@ from extauthz.ids import RuleId
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, ObtainScopes, StepUp
 from extauthz.policy.combine import Effect, Outcome, State, combine
+from extauthz.policy.remedies import merge_remedies
 from extauthz.policy.rules import Unmet
 
 SCOPE = Unmet(Reason.INSUFFICIENT_SCOPE, ObtainScopes(("deploy",)), "Get the scope deploy.")
@@ -152,3 +153,8 @@ def test_observed_rules_are_noted_and_change_nothing() -> None:
     assert verdict.trail.would_deny == ("wf", "wg", "broken")
     nobody = denied(permit(State.HOLDS, name="wp", observe=True), permit(State.UNMET, SCOPE, name="wq", observe=True))
     assert (nobody.reason, nobody.trail.would_allow) == (Reason.NO_PERMIT, ("wp",))
+
+
+def test_nothing_missing_has_no_remedy() -> None:
+    """An empty list of remedies repairs nothing; it is not "everything repaired"."""
+    assert merge_remedies([]) is None
