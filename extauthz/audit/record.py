@@ -67,12 +67,9 @@ def to_record(decision: Decision, latency: float) -> Record:
     return record
 
 
-def to_common(decision: Decision) -> bytes:
-    """Return the part of a record that is the same in every repetition of a kept decision: JSON without its start."""
-    record = to_record(decision, 0.0)
-    for name in _OWN_TO_EACH:
-        record.pop(name, None)
-    return to_line(record)[1:]
+def to_common(record: Record) -> bytes:
+    """Return what is the same in the records of all repetitions of a kept decision: a line without its start."""
+    return to_line({name: value for name, value in record.items() if name not in _OWN_TO_EACH})[1:]
 
 
 def to_repeated_line(common: bytes, occurrence: Occurrence) -> bytes:

@@ -110,7 +110,7 @@ class RecordWriter:
 
     def prepare(self, decision: Decision) -> bytes:
         """Return what the records of all repetitions of a decision have in common."""
-        return to_common(decision)
+        return to_common(_build(decision, 0.0))
 
     def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
         """Take a repetition of a kept decision like `offer` takes a decision."""

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.errors import JoseError, StrictJsonError
@@ -83,7 +85,9 @@ def parse_compact(unverified_text: str) -> UnverifiedJws:
     )
 
 
+@lru_cache(maxsize=256)
 def _load_header(raw: bytes) -> Mapping[str, Any]:
+    """Return the header; tokens that one key signs have the same one, byte for byte."""
     try:
         header = load_object(raw, max_bytes=MAX_JOSE_HEADER_BYTES)
     except StrictJsonError:
@@ -93,7 +97,7 @@ def _load_header(raw: bytes) -> Mapping[str, Any]:
         if name in header:
             message = f"the header has a `{name}` member"
             raise JoseError(message)
-    return header
+    return MappingProxyType(header)
 
 
 def _required_text(header: Mapping[str, Any], name: str) -> str:

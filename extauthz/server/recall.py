@@ -19,8 +19,6 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
 from extauthz.decision.keys import decision_key
 from extauthz.request.question import read_question
 
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EpochView, RecordSink
     from extauthz.request.bounds import Proxy
-
-
-_log = structlog.get_logger(__name__)
 
 
 class Named(NamedTuple):
@@ -60,14 +55,14 @@ class Kept:
         decision: the one that was made first.
         reusable: for how long it holds.
         pieces: the serialised answer, cut where the decision id stands.
-        record: what the records of all repetitions have in common.
+        record: what the records of all repetitions have in common; made when the first one is found.
         found: whether it was found since eviction last looked at it.
     """
 
     decision: Decision
     reusable: Reusable
     pieces: tuple[bytes, ...]
-    record: bytes
+    record: bytes | None = None
     found: bool = False
 
     def answer(self, decision_id: DecisionId) -> bytes:
@@ -141,22 +136,23 @@ class Recall:
         return kept
 
     def keep(self, key: DecisionKey, answer: Answer) -> None:
-        """Keep an answer, unless it must not be reused or a fact has changed since it was read; never raises."""
+        """Keep an answer, unless it must not be reused or a fact has changed since it was read."""
         reusable = answer.reusable
         if reusable is None or not self._is_current(reusable):
             return
-        try:
-            record = self._records.prepare(answer.decision)
-        except Exception:  # noqa: BLE001 — the answer is made; that it cannot be kept must not change it
-            _log.exception("decision cannot be kept")
-            return
         pieces = tuple(answer.response.split(answer.decision.decision_id.encode("ascii")))
-        kept = Kept(answer.decision, reusable, pieces, record)
+        kept = Kept(answer.decision, reusable, pieces)
         with self._change:
             self._kept.pop(key, None)
             while len(self._kept) >= self._capacity:
                 self._evict_one()
             self._kept[key] = kept
+
+    def record_of(self, kept: Kept) -> bytes:
+        """Return what the records of all repetitions of a kept decision have in common."""
+        if kept.record is None:
+            kept.record = self._records.prepare(kept.decision)
+        return kept.record
 
     def lead(self, key: DecisionKey) -> threading.Event | None:
         """Return None to whoever shall decide `key` and call `land`; to others what is set when it has."""
