@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from extauthz.limits import MAX_CHECK_BYTES
 from extauthz.request.correlation import request_id_from, trace_id_from
 
 if TYPE_CHECKING:
@@ -50,12 +49,13 @@ VALUES_READ: Final = frozenset(
 _CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
 
 _MOST_HEADERS: Final = 64
-_MOST_TEXT: Final = 60_000
-"""Characters of all header values together: below every bound of `request/headers.py`, so that a value which is left
-out cannot have exceeded one."""
+_LARGEST: Final = 16 * 1024
+"""Bytes of a question that is named. It bounds what one kept decision can weigh, and keeps header values below every
+bound of `request/headers.py`, so that a value which is left out cannot have exceeded one. A digest of a larger body
+would cost as much as deciding."""
 
-_LARGEST_BODY: Final = 8192
-"""Bytes; a digest of more costs as much as deciding."""
+_EXACT: Final = ":lines"
+"""First of the names when lines are shown one by one (`encode_raw_headers`); no header is called that."""
 
 
 class Question(NamedTuple):
@@ -79,58 +79,74 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
         raw: the message as received.
         values_read: lower-case names of further headers whose values policy reads.
     """
-    if len(raw) > MAX_CHECK_BYTES:
+    if len(raw) > _LARGEST:
         return None
     try:
         attributes = CheckRequest.FromString(raw).attributes
     except DecodeError:
         return None
-    http = attributes.request.http
-    if http.query or http.fragment or len(http.raw_body) > _LARGEST_BODY or len(http.body) > _LARGEST_BODY:
-        return None
+    request = attributes.request
+    http = request.http
     shown = _read_shown(http)
-    if shown is None:
+    if shown is None or http.query or http.fragment:
         return None
     names, values = shown
     plan = _plan(names, values_read)
-    body = http.raw_body or http.body.encode()
+    source = attributes.source
+    context = attributes.context_extensions
+    name = (
+        http.method,
+        http.path,
+        http.host,
+        names,
+        tuple([values[at] for at in plan.read]),
+        tuple([sha256(values[at]).digest() for at in plan.credentials]),
+        _name_body(http),
+        source.address.socket_address.address,
+        source.principal,
+        source.certificate,
+        attributes.tls_session.sni,
+        tuple(sorted(context.items())) if context else (),
+        request.HasField("http"),
+    )
+    request_id, trace_parent = plan.request_id, plan.trace_parent
     return Question(
-        (
-            http.method,
-            http.path,
-            http.host,
-            bool(http.header_map.headers),
-            bool(http.body) and bool(http.raw_body),
-            sha256(body).digest() if body else b"",
-            names,
-            tuple([values[at] for at in plan.read]),
-            tuple([sha256(values[at]).digest() for at in plan.credentials]),
-            _name_connection(attributes),
-            tuple(sorted(attributes.context_extensions.items())) if attributes.context_extensions else (),
-            attributes.request.HasField("http"),
-        ),
-        request_id_from(values[plan.request_id].decode()) if plan.request_id is not None else "",
-        trace_id_from(values[plan.trace_parent].decode()) if plan.trace_parent is not None else "",
+        name,
+        request_id_from(values[request_id].decode()) if request_id is not None else "",
+        trace_id_from(values[trace_parent].decode()) if trace_parent is not None else "",
     )
 
 
 def _read_shown(http: AttributeContext.HttpRequest) -> tuple[tuple[str, ...], Sequence[bytes]] | None:
-    """Return names and values of the headers in the order shown, or None when a value must not be left out."""
+    """Return names and values of the headers in the order shown, or None when a value must not be left out.
+
+    The two shapes never share a name: `header_map` is shown with a marker that no header can have.
+    """
     lines = http.header_map.headers
-    values: Sequence[bytes]
-    if not lines:
-        names = tuple(http.headers)
-        values = [value.encode() for value in http.headers.values()]
-    elif http.headers:
-        return None
-    else:
-        names, values, others = zip(*[(line.key, line.raw_value, line.value) for line in lines], strict=True)
+    if lines:
+        if http.headers:
+            return None
+        shown = [(line.key, line.raw_value, line.value) for line in lines]
+        names, values, others = zip(*shown, strict=True)
         if any(others):
             return None
+        names = (_EXACT, *names)
+        values = (b"", *values)
+    else:
+        names = tuple(http.headers)
+        values = tuple([value.encode() for value in http.headers.values()])
     text = b"".join(values)
-    if len(names) > _MOST_HEADERS or len(text) > _MOST_TEXT or not (text.isascii() and text.decode().isprintable()):
+    if len(names) > _MOST_HEADERS or not (text.isascii() and text.decode().isprintable()):
         return None
     return names, values
+
+
+def _name_body(http: AttributeContext.HttpRequest) -> tuple[bytes, ...]:
+    """Return digests of the body in either form; most requests have none."""
+    raw_body, body = http.raw_body, http.body
+    if not raw_body and not body:
+        return ()
+    return (sha256(raw_body).digest(), sha256(body.encode()).digest())
 
 
 class _Plan(NamedTuple):
@@ -142,7 +158,7 @@ class _Plan(NamedTuple):
     trace_parent: int | None
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def _plan(names: tuple[str, ...], values_read: frozenset[str]) -> _Plan:
     """Return the plan for headers of these names; clients of one kind send the same names time and again."""
     lower = [name.lower() for name in names]
@@ -152,14 +168,4 @@ def _plan(names: tuple[str, ...], values_read: frozenset[str]) -> _Plan:
         tuple(at for at, name in enumerate(lower) if name in _CREDENTIALS),
         lower.index("x-request-id") if "x-request-id" in lower else None,
         trace_parents[0] if len(trace_parents) == 1 else None,
-    )
-
-
-def _name_connection(attributes: AttributeContext) -> tuple[str, ...]:
-    source = attributes.source
-    return (
-        source.address.socket_address.address,
-        source.principal,
-        source.certificate,
-        attributes.tls_session.sni,
     )
