@@ -24,7 +24,7 @@ _COLUMNS: Final[tuple[tuple[str, Literal["left", "right"]], ...]] = (
     ("asks", "left"),
     ("status", "left"),
     ("reason", "left"),
-    ("challenge", "left"),
+    ("challenge, or what the upstream saw", "left"),
     ("ms", "right"),
     ("", "left"),
 )
@@ -51,6 +51,13 @@ def to_expectation(expect: Expect) -> str:
     return f"{expect.status} {expect.reason}".strip()
 
 
+def _to_seen(visit: Visit) -> str:
+    """Return what reached the upstream of the headers that the stop is about."""
+    headers = visit.answer.read_echo().get("headers", [])
+    seen = {name: [value for key, value in headers if key == name] for name, _ in visit.expect.upstream}
+    return ", ".join(f"{name}: {', '.join(values) or 'nothing'}" for name, values in seen.items())
+
+
 def to_table(visits: Sequence[Visit]) -> Table:
     """Return the tour as a table, one row a stop."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
@@ -64,7 +71,7 @@ def to_table(visits: Sequence[Visit]) -> Table:
             visit.stop.what,
             Text(str(answer.status), style=_STYLES.get(answer.status // 100, "")),
             answer.reason or ("by Envoy" if visit.expect.by_envoy else _ALLOWED if answer.status == _OK else "—"),
-            to_short_challenge(answer.challenge),
+            to_short_challenge(answer.challenge) or _to_seen(visit),
             f"{visit.milliseconds:.1f}",
             Text(f"WRONG, expected {to_expectation(visit.expect)}", style="bold red")
             if visit.differences
