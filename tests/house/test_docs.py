@@ -15,7 +15,7 @@ from tests.house.tree import ROOT, project_files
 from tools.make_reference import PAGE, page
 
 PAGES = [path for path in project_files() if path.endswith(".md")]
-FOLDERS = ("docs", "envoy", "examples", "extauthz", "protos", "requirements", "tests", "tools")
+FOLDERS = ("bench", "docs", "envoy", "examples", "extauthz", "protos", "requirements", "tests", "tools")
 ADRS = [path for path in PAGES if re.match(r"docs/adr/(?!0000)\d{4}-", path)]
 MAX_ADR_LINES = 60
 _QUOTED_PATH = re.compile(rf"`((?:{'|'.join(FOLDERS)})/[\w./*-]*)`")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PRODUCT = python_files("extauthz")
-EVERYTHING = python_files("extauthz", "tests", "tools")
+EVERYTHING = python_files("bench", "extauthz", "tests", "tools")
 BOUNDARIES = ("extauthz/guard.py", "extauthz/audit/writer.py", "extauthz/server/", "extauthz/response/to_envoy.py")
 """Who may catch everything: each turns what it caught into a denial or keeps a thread alive that decisions need."""
 MEETS_THE_WORLD = ("extauthz/clock.py", "extauthz/ids.py", "extauthz/config/", "extauthz/cli/", "extauthz/demo/")

@@ -1,0 +1,1 @@
+"""Servers that extauthz is compared with, each doing the same check."""

@@ -1,0 +1,94 @@
+// Command reference is an authorization server as one would write it by hand for one service: grpc-go, golang-jwt, and
+// the rules in code. It is what extauthz is compared with, so it does the same check and nothing more.
+package main
+
+import (
+	"context"
+	"flag"
+	"log"
+	"net"
+	"time"
+
+	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
+	"google.golang.org/grpc"
+)
+
+func main() {
+	address := flag.String("address", "127.0.0.1:9191", "where to listen")
+	mode := flag.String("mode", "cache", "constant, nocache or cache")
+	keys := flag.String("jwks", "", "file with the issuer's keys")
+	flag.Parse()
+	var service authv3.AuthorizationServer
+	switch *mode {
+	case "constant":
+		service = constant{answer: allowed("somebody", "something")}
+	case "nocache", "cache":
+		known, err := loadKeys(*keys)
+		if err != nil {
+			log.Fatal(err)
+		}
+		c := &checker{verifier: newVerifier(known)}
+		if *mode == "cache" {
+			c.cache = &tokenCache{entries: map[string]*caller{}}
+		}
+		service = c
+	default:
+		log.Fatalf("unknown mode %q", *mode)
+	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := grpc.NewServer()
+	authv3.RegisterAuthorizationServer(server, service)
+	log.Fatal(server.Serve(listener))
+}
+
+// constant allows everything: what the engine alone costs.
+type constant struct {
+	authv3.UnimplementedAuthorizationServer
+	answer *authv3.CheckResponse
+}
+
+func (c constant) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+	return c.answer, nil
+}
+
+// checker verifies the token and applies the rule: readers with the scope may read reports.
+type checker struct {
+	authv3.UnimplementedAuthorizationServer
+	verifier *verifier
+	cache    *tokenCache
+}
+
+func (c *checker) Check(_ context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
+	http := request.GetAttributes().GetRequest().GetHttp()
+	token, ok := bearer(http.GetHeaders()["authorization"])
+	if !ok {
+		return denied(401, "no_credentials"), nil
+	}
+	who, reason := c.identify(token)
+	if who == nil {
+		return denied(401, reason), nil
+	}
+	if http.GetMethod() != "GET" || http.GetHost() != "api.example.com" || !isReport(http.GetPath()) {
+		return denied(403, "no_resource"), nil
+	}
+	if !who.scopes["reports:read"] {
+		return denied(403, "insufficient_scope"), nil
+	}
+	return allowed(who.subject, who.client), nil
+}
+
+func (c *checker) identify(token string) (*caller, string) {
+	if c.cache != nil {
+		if who := c.cache.find(token, time.Now()); who != nil {
+			return who, ""
+		}
+	}
+	who, reason := c.verifier.verify(token)
+	if who != nil && c.cache != nil {
+		c.cache.store(token, who)
+	}
+	return who, reason
+}

@@ -1,0 +1,1 @@
+"""grpcio and PyJWT."""
