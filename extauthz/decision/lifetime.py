@@ -4,9 +4,9 @@ A decision holds until the earliest instant at which it could change by itself (
 only while every epoch that it rests on is what it was *before* the first fact was read. Which decisions are kept:
 
 1. Allows, also for nobody in particular (`credential: none`).
-2. Refusals of a proven caller by policy: they change with the policy, the token or time, all of which are in the key,
-   the epochs or the lifetime. Refusals of a credential that is not proven are not kept, or anybody could fill the
-   cache. Failures of ours are never kept.
+2. Refusals by policy, which is asked when the credential that counts is proven: they change with the policy, the token
+   or time, all of which are in the key, the epochs or the lifetime. Refusals of a credential that is not proven are not
+   kept, or guesses would fill the cache. Failures of ours are never kept.
 """
 
 from __future__ import annotations

@@ -5,13 +5,16 @@ that is equal in everything that can matter has the same answer. What this readi
 
 1. Left out are the fields that `decode` does not read at all (stream id, time, size, scheme, protocol, ports, service,
    labels, metadata), and the values of `x-request-id` and `traceparent`, which only go to the record.
-2. Header *names* are all named, in the order shown: which headers are removed on the way upstream depends on them.
+2. Header *names* are all named: which headers are removed on the way upstream depends on them. They are named in one
+   order, since merged headers come from a map, which shows the same headers now in this order and now in another.
+   Lines of one name stay in the order shown.
 3. Header *values* are named where something reads them: those in `VALUES_READ`, pseudo headers, and those that the
    policy declares as attributes. Any other value can only make the request malformed or too large, so it must be
    printable ASCII and short here; if it is not, the question has no name.
-4. Credentials and bodies are named by a SHA-256 digest, so that no secret stays in memory because of a cache.
-5. Whatever is unusual (undecodable, two header shapes, many or long headers, a large body) has no name: `None`. What
-   cannot be named is not cached.
+4. Credentials, bodies, certificates and targets with a query are named by a SHA-256 digest, so that no secret stays in
+   memory because of a cache.
+5. Whatever is unusual (undecodable, two header shapes, many headers, a large body, a target that the headers
+   contradict) has no name: `None`. What cannot be named is not cached.
 """
 
 from __future__ import annotations
@@ -92,19 +95,22 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
         return None
     names, values = shown
     plan = _plan(names, values_read)
+    target = http.path.encode()
+    if any(values[at] != target for at in plan.target):
+        return None
     source = attributes.source
     context = attributes.context_extensions
     name = (
         http.method,
-        http.path,
+        sha256(target).digest() if b"?" in target else target,
         http.host,
-        names,
+        plan.names,
         tuple([values[at] for at in plan.read]),
         tuple([sha256(values[at]).digest() for at in plan.credentials]),
         _name_body(http),
         source.address.socket_address.address,
         source.principal,
-        source.certificate,
+        _digest_of(source.certificate),
         attributes.tls_session.sni,
         tuple(sorted(context.items())) if context else (),
         request.HasField("http"),
@@ -146,12 +152,19 @@ def _name_body(http: AttributeContext.HttpRequest) -> tuple[bytes, ...]:
     raw_body, body = http.raw_body, http.body
     if not raw_body and not body:
         return ()
-    return (sha256(raw_body).digest(), sha256(body.encode()).digest())
+    return (sha256(raw_body).digest(), _digest_of(body))
+
+
+def _digest_of(text: str) -> bytes:
+    """Return what names a text that is not to be kept; empty for none."""
+    return sha256(text.encode()).digest() if text else b""
 
 
 class _Plan(NamedTuple):
-    """Where in a sequence of headers the values stand that matter."""
+    """The names of headers in the order of the question's name, and where among those shown the values stand."""
 
+    names: tuple[str, ...]
+    target: tuple[int, ...]
     read: tuple[int, ...]
     credentials: tuple[int, ...]
     request_id: int | None
@@ -162,10 +175,14 @@ class _Plan(NamedTuple):
 def _plan(names: tuple[str, ...], values_read: frozenset[str]) -> _Plan:
     """Return the plan for headers of these names; clients of one kind send the same names time and again."""
     lower = [name.lower() for name in names]
+    order = sorted(range(len(names)), key=lower.__getitem__)
+    valued = VALUES_READ | values_read
     trace_parents = [at for at, name in enumerate(lower) if name == "traceparent"]
     return _Plan(
-        tuple(at for at, name in enumerate(lower) if name in VALUES_READ or name in values_read or name[:1] == ":"),
-        tuple(at for at, name in enumerate(lower) if name in _CREDENTIALS),
+        tuple(names[at] for at in order),
+        tuple(at for at in order if lower[at] == ":path"),
+        tuple(at for at in order if lower[at] != ":path" and (lower[at] in valued or lower[at][:1] == ":")),
+        tuple(at for at in order if lower[at] in _CREDENTIALS),
         lower.index("x-request-id") if "x-request-id" in lower else None,
         trace_parents[0] if len(trace_parents) == 1 else None,
     )

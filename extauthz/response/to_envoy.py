@@ -14,11 +14,10 @@ What Envoy does with an answer shapes this file:
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from extauthz.gen.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.gen.envoy.type.v3.http_status_pb2 import StatusCode
 from extauthz.ids import DecisionId
@@ -28,19 +27,27 @@ from extauthz.response.challenge import find_allow_header, find_challenge
 from extauthz.response.header_text import to_header_value
 from extauthz.response.metadata import to_metadata
 from extauthz.response.problem import CONTENT_TYPE, to_problem
-from extauthz.response.status import PERMISSION_DENIED, code_of, status_of
+from extauthz.response.status import code_of, status_of
 from extauthz.response.upstream import to_upstream
+from extauthz.response.wire import (
+    ALLOWING_STATUS,
+    BODY,
+    DENIED_RESPONSE,
+    DYNAMIC_METADATA,
+    OK_RESPONSE,
+    delimited,
+    denial_status,
+    header_option,
+    http_status,
+    metadata_member,
+    parameter_removals,
+    removals,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
-
     from extauthz.model.decision import Decision
 
 _log = structlog.get_logger(__name__)
-
-_OVERWRITE: Final = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 
 
 def to_envoy(decision: Decision) -> bytes:
@@ -50,47 +57,41 @@ def to_envoy(decision: Decision) -> bytes:
     header, an allow that does not say what was asked) becomes the 503 denial `UNANSWERABLE`.
     """
     try:
-        return _answer(decision).SerializeToString()
+        verdict = decision.verdict
+        said = _allowed(decision) if isinstance(verdict, Allow) else _denied(verdict, decision)
+        own = decision.decision_id
+        metadata = [metadata_member(name, text, remember=text != own) for name, text in to_metadata(decision)]
+        return said + delimited(DYNAMIC_METADATA, b"".join(metadata))
     except Exception as error:  # noqa: BLE001 — the last step: an exception would be an RPC error, which may let through
         with contextlib.suppress(Exception):  # A log that cannot be written must not change the answer either.
             _log.exception("answer could not be built", error=type(error).__name__)
         return UNANSWERABLE
 
 
-def _answer(decision: Decision) -> CheckResponse:
-    verdict = decision.verdict
-    answer = _allowed(decision) if isinstance(verdict, Allow) else _denied(verdict, decision)
-    fields = answer.dynamic_metadata.fields
-    for name, text in to_metadata(decision):
-        fields[name].string_value = text
-    return answer
-
-
-def _allowed(decision: Decision) -> CheckResponse:
+def _allowed(decision: Decision) -> bytes:
+    """Return a serialised `CheckResponse` with `status` and `ok_response`."""
     if decision.request is None or decision.target is None:
         message = "an allow must say what was asked"
         raise ValueError(message)
     upstream = to_upstream(decision, decision.request, decision.target)
-    answer = CheckResponse()
-    answer.status.code = 0
-    _set_headers(answer.ok_response.headers, upstream.headers)
-    answer.ok_response.headers_to_remove.extend(upstream.remove)
-    answer.ok_response.headers_to_remove.extend(upstream.remove_seen)
-    answer.ok_response.query_parameters_to_remove.extend(upstream.remove_parameters)
-    return answer
+    own = decision.decision_id
+    pieces = [header_option(name, value, remember=value != own) for name, value in upstream.headers]
+    pieces.append(removals(upstream.remove))
+    if upstream.remove_seen:
+        pieces.append(removals(upstream.remove_seen, remember=False))
+    if upstream.remove_parameters:
+        pieces.append(parameter_removals(upstream.remove_parameters))
+    return ALLOWING_STATUS + delimited(OK_RESPONSE, b"".join(pieces))
 
 
-def _denied(deny: Deny, decision: Decision) -> CheckResponse:
-    answer = CheckResponse()
-    answer.status.code = PERMISSION_DENIED
+def _denied(deny: Deny, decision: Decision) -> bytes:
+    """Return a serialised `CheckResponse` with a `status` other than 0 and `denied_response`."""
     status = status_of(deny)
-    answer.status.code = code_of(status)
-    answer.status.message = deny.reason.value
-    denied = answer.denied_response
-    denied.status.code = cast("StatusCode", status)
-    denied.body = to_problem(deny, decision.decision_id)
-    _set_headers(denied.headers, _denial_headers(deny, decision))
-    return answer
+    body = to_problem(deny, decision.decision_id)
+    own = decision.decision_id
+    headers = [header_option(name, text, remember=text != own) for name, text in _denial_headers(deny, decision)]
+    pieces = [http_status(status), *headers, delimited(BODY, body.encode())]
+    return denial_status(code_of(status), deny.reason.value) + delimited(DENIED_RESPONSE, b"".join(pieces))
 
 
 def _denial_headers(deny: Deny, decision: Decision) -> list[tuple[str, str]]:
@@ -109,21 +110,6 @@ def _denial_headers(deny: Deny, decision: Decision) -> list[tuple[str, str]]:
     return headers
 
 
-def _set_headers(
-    options: RepeatedCompositeFieldContainer[HeaderValueOption], headers: Iterable[tuple[str, str]]
-) -> None:
-    """Add one overwriting option for each header.
-
-    Several denial headers of one name (two challenges) are all sent, since Envoy overwrites only what was there before.
-    """
-    for name, value in headers:
-        option = options.add()
-        option.header.key = name
-        option.header.value = value
-        option.append.value = False
-        option.append_action = _OVERWRITE
-
-
 def _unanswerable() -> bytes:
     """Return the denial for decisions that cannot be put into an answer.
 
@@ -131,20 +117,23 @@ def _unanswerable() -> bytes:
         RuntimeError: it would not deny; the program must not start.
     """
     deny = Deny(reason=Reason.INTERNAL_ERROR)
-    answer = CheckResponse()
-    answer.status.code = code_of(status_of(deny))
-    answer.status.message = deny.reason.value
-    answer.denied_response.status.code = StatusCode.ServiceUnavailable
-    answer.denied_response.body = to_problem(deny, DecisionId(""))
+    status = status_of(deny)
     headers = [
         ("content-type", CONTENT_TYPE),
         ("cache-control", "no-store"),
         ("x-extauthz-reason", deny.reason.value),
     ]
-    _set_headers(answer.denied_response.headers, headers)
-    answer.dynamic_metadata.fields["outcome"].string_value = "deny"
-    answer.dynamic_metadata.fields["reason"].string_value = deny.reason.value
-    serialised = answer.SerializeToString()
+    denied = [
+        http_status(status),
+        *(header_option(name, value) for name, value in headers),
+        delimited(BODY, to_problem(deny, DecisionId("")).encode()),
+    ]
+    metadata = [metadata_member("outcome", "deny"), metadata_member("reason", deny.reason.value)]
+    serialised = (
+        denial_status(code_of(status), deny.reason.value)
+        + delimited(DENIED_RESPONSE, b"".join(denied))
+        + delimited(DYNAMIC_METADATA, b"".join(metadata))
+    )
     read_back = CheckResponse.FromString(serialised)
     if not read_back.status.code or read_back.WhichOneof("http_response") != "denied_response":
         message = "the prepared denial does not deny"

@@ -75,13 +75,13 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
     headers = _headers(decision)
     unseen = _names_to_remove(tuple(name for name, _ in headers), target.carrier, target.forward)
     wanted = dict(headers)
-    seen = tuple(
+    seen = sorted(  # in one order, so that equal requests have equal answers
         name
         for name in request.headers.lines
         if name not in wanted and name not in unseen.among and _is_unwanted(name, target)
     )
     parameters = _undeclared_parameters(request, target) if request.query else ()
-    return Upstream(tuple(headers), unseen.names, seen, parameters)
+    return Upstream(tuple(headers), unseen.names, tuple(seen), parameters)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,10 @@
 """The shell round the core: sockets, threads, files and signals.
 
 - `app.py` wires everything; it alone knows every part.
-- `grpcio_engine.py`: gRPC in, behind `engine.py`, so that another engine can take its place.
+- `engine.py`: what an engine is; `engines.py`: which one serves.
+- `grpcio_engine.py`, `pool.py`: gRPC in, everywhere.
+- `native_engine.py`, `native_loop.py`, `evidence_pool.py`: the fast way in, for Envoys on this machine.
+- `side_services.py`, `peer.py`: what both engines share.
 - `listen.py`, `tls.py`: where we listen, and how that is protected.
 - `proxies.py`: which proxy asks.
 - `check.py`: one question from bytes to bytes: clock, core, fetches within the deadline, record, answer.

@@ -51,7 +51,7 @@ _MAX_METADATA: Final = 512 * 1024
 _MAX_STREAMS: Final = 2**31 - 1
 """Calls at once on one connection: the backlog is the bound, because it ends in a denial and not in a queue."""
 
-_IO_THREADS: Final = 2
+_IO_THREADS: Final = 1
 """Threads of the transport for each listener; they share a core with the loop or have one of their own."""
 
 

@@ -39,8 +39,9 @@ _log = structlog.get_logger(__name__)
 CALL: Final = 0
 """Kind of an event: a call. The only other one says that a call ended before it was answered."""
 
-BEYOND_BACKLOG: Final = 512
-"""Events taken in one batch in excess of the backlog; what is beyond stays in the transport until the next batch."""
+BEYOND_BACKLOG: Final = 4096
+"""Events taken in one batch in excess of the backlog. Several Envoys at their default bound (1,024 requests under way)
+fit into one, so a whole crowd is seen and worked off at once; with 512 the rest queued up where nobody sees it."""
 
 Event = tuple[int, int, int, bytes | None, Any, tuple[tuple[tuple[str, str | bytes], ...], str, float | None] | None]
 """Kind, call, method, message, client key, and (metadata, peer, seconds left; None without a deadline)."""

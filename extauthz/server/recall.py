@@ -6,8 +6,11 @@ The laws. A kept decision is the fresh decision:
 2. It holds until the first instant at which it could change by itself (`decision/lifetime.py`).
 3. It rests on epochs that were read before the facts. They are compared before it is stored and whenever it is found.
 
-Memory is bounded by a number of decisions. Eviction is second chance: the oldest goes first, but one that was found
-since it was last looked at is passed over once, so a flood of new questions cannot drive out those asked all the time.
+Time is the wall clock's: when that is set back to before a decision, it is made anew.
+
+Memory is bounded by a number of decisions. No token and no body is kept, since repeating an answer needs none.
+Eviction is second chance: the oldest goes first, but one that was found since it was last looked at is passed over
+once, so a flood of new questions cannot drive out those asked all the time.
 
 A kept answer is bytes with the decision's own id cut out: each repetition gets an id of its own. Of several threads
 that miss the same key at once, the first decides and the others wait for it, each within its own deadline.
@@ -16,21 +19,26 @@ that miss the same key at once, the first decides and the others wait for it, ea
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.decision.keys import decision_key
+from extauthz.model.decision import Decision
+from extauthz.model.request import Request, Source
 from extauthz.request.question import read_question
 
 if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.decision.keys import DecisionKey
     from extauthz.ids import DecisionId
-    from extauthz.model.decision import Decision
     from extauthz.pipeline import Answer, Reusable
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EpochView, RecordSink
     from extauthz.request.bounds import Proxy
+
+_LANDED: Final = threading.Event()
+_LANDED.set()
 
 
 class Named(NamedTuple):
@@ -52,7 +60,7 @@ class Kept:
     """A kept decision.
 
     Attributes:
-        decision: the one that was made first.
+        decision: the one that was made first, as far as counting and recording need it.
         reusable: for how long it holds.
         pieces: the serialised answer, cut where the decision id stands.
         record: what the records of all repetitions have in common; made when the first one is found.
@@ -76,7 +84,8 @@ class RecallCounts:
 
     Attributes:
         hits: questions answered from it.
-        misses: questions that could be named and were not there.
+        misses: questions that could be named and were not there. One that then waits for another thread is looked for
+            twice, and both times are counted.
         stale: kept decisions that were found and no longer held.
         unnamed: questions that could not be named.
         evicted: kept decisions that made room for others.
@@ -104,7 +113,7 @@ class Recall:
         self._epochs = epochs
         self._records = records
         self._capacity = capacity
-        self._kept: dict[DecisionKey, Kept] = {}
+        self._kept: OrderedDict[DecisionKey, Kept] = OrderedDict()
         self._change = threading.Lock()
         self._flights: dict[DecisionKey, threading.Event] = {}
         self._hits = self._misses = self._stale = self._unnamed = self._evicted = 0
@@ -122,7 +131,7 @@ class Recall:
     def find(self, key: DecisionKey, at: Instant) -> Kept | None:
         """Return the kept decision for `key` if it holds at `at`."""
         kept = self._kept.get(key)
-        if kept is None:
+        if kept is None or at < kept.decision.at:
             self._misses += 1
             return None
         if at >= kept.reusable.until or not self._is_current(kept.reusable):
@@ -141,7 +150,7 @@ class Recall:
         if reusable is None or not self._is_current(reusable):
             return
         pieces = tuple(answer.response.split(answer.decision.decision_id.encode("ascii")))
-        kept = Kept(answer.decision, reusable, pieces)
+        kept = Kept(_without_secrets(answer.decision), reusable, pieces)
         with self._change:
             self._kept.pop(key, None)
             while len(self._kept) >= self._capacity:
@@ -155,9 +164,14 @@ class Recall:
         return kept.record
 
     def lead(self, key: DecisionKey) -> threading.Event | None:
-        """Return None to whoever shall decide `key` and call `land`; to others what is set when it has."""
+        """Return None to whoever shall decide `key` and call `land`; to others what is set when it has.
+
+        Who looked just before another thread landed is one of the others, or it would be decided twice.
+        """
         with self._change:
             flight = self._flights.get(key)
+            if flight is None and key in self._kept:
+                return _LANDED
             if flight is None:
                 self._flights[key] = threading.Event()
             return flight
@@ -177,11 +191,29 @@ class Recall:
 
     def _evict_one(self) -> None:
         """Make room for one. Each decision that was found is passed over once, so this ends."""
-        while True:
-            key = next(iter(self._kept))
-            kept = self._kept.pop(key)
-            if not kept.found:
-                self._evicted += 1
-                return
+        while (kept := self._kept[key := next(iter(self._kept))]).found:
             kept.found = False
-            self._kept[key] = kept
+            self._kept.move_to_end(key)
+        del self._kept[key]
+        self._evicted += 1
+
+
+def _without_secrets(decision: Decision) -> Decision:
+    """Return a decision without headers, query and body of the request: a token would stay in memory with them."""
+    request = decision.request
+    return Decision(
+        decision_id=decision.decision_id,
+        at=decision.at,
+        verdict=decision.verdict,
+        proxy=decision.proxy,
+        policy=decision.policy,
+        request=_only_recorded(request) if request is not None else None,
+        target=decision.target,
+        identity=decision.identity,
+        attributes=decision.attributes,
+    )
+
+
+def _only_recorded(request: Request) -> Request:
+    source = Source(address=request.source.address)
+    return Request(method=request.method, host=request.host, path=request.path, segments=(), source=source)

@@ -153,11 +153,12 @@ def test_a_replaced_certificate_is_shown_to_the_next_connection(tmp_path: Path, 
             assert outcome_of(asker.ask(PING)) == ALLOWED
 
 
-def test_a_taken_port_is_a_problem_with_a_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize("engine", ["grpcio", "native"])
+def test_a_taken_port_is_a_problem_with_a_name(tmp_path: Path, engine: str) -> None:
     """Not a traceback, and nothing of the second server is left running."""
     with running(tmp_path) as server:
         address = server.application.addresses[0]
-        wanted = settings(tmp_path, server.keys.url, listeners=[{"address": address}])
+        wanted = settings(tmp_path, server.keys.url, listeners=[{"address": address}], server={"engine": engine})
         other = build(Settings.model_validate(wanted))
         with pytest.raises(ConfigError, match=f"listener {address}: cannot listen here"):
             other.start()

@@ -15,6 +15,7 @@ import pytest
 from extauthz.config.settings import Settings
 from extauthz.errors import ConfigError
 from extauthz.server.app import build
+from extauthz.server.native_engine import NativeEngine
 from extauthz.server.probe import find_health
 from tests.integration.running import POLICY, running, settings
 from tests.simulators.envoy_messages import check_request
@@ -131,6 +132,44 @@ def test_two_listeners_are_served_side_by_side(tmp_path: Path) -> None:
         assert outcome_of(server.asker.ask(PING, token=None)) == ALLOWED
         assert outcome_of(other.ask(PING)) == ALLOWED
         assert outcome_of(other.ask(PING, token=None)) == (503, "proxy_unauthenticated")
+
+
+def test_without_a_place_for_the_private_socket_nothing_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder went away after the engine was chosen: a problem with a fix, and no listener is left."""
+    (private := tmp_path / "t").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(private))
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    listeners = [{"address": f"unix:{tmp_path}/check.sock"}]
+    wanted = settings(tmp_path, "http://127.0.0.1:1/", listeners=listeners, server={"engine": "native"})
+    application = build(Settings.model_validate(wanted))
+    private.rmdir()
+    with pytest.raises(ConfigError, match="no place for a private socket") as caught:
+        application.start()
+    assert "TMPDIR" in str(caught.value.problems[0].fix)
+    assert not (tmp_path / "check.sock").exists()
+
+
+def test_the_death_of_a_loop_is_told_after_the_records_are_written(tmp_path: Path) -> None:
+    """What the process does then is given from outside."""
+    (tmp_path / "policy.yaml").write_text(POLICY)
+    host, deaths = KeyHost(TokenMaker().jwks()), []
+
+    def note() -> None:
+        deaths.append((tmp_path / "records.jsonl").read_text().count("allowed"))
+
+    wanted = settings(tmp_path, host.url, server={"engine": "native"})
+    application = build(Settings.model_validate(wanted), on_death=note)
+    application.start()
+    with client(application.addresses[0]) as asker:
+        assert outcome_of(asker.ask(PING)) == ALLOWED
+    engine = application._parts.engine
+    assert isinstance(engine, NativeEngine)
+    engine._fronts[0].close()
+    engine._loops[0]._thread.join(20)
+    application.stop()
+    host.stop()
+    assert len(deaths) == 1
+    assert deaths[0] >= 1
 
 
 DIE = """\

@@ -94,7 +94,7 @@ def test_an_unknown_variable_without_a_neighbour_is_an_error(write: Write, monke
     """There is not always something to suggest."""
     monkeypatch.setenv("EXTAUTHZ__QQQQ", "8")
     (problem,) = problems(write(MINIMAL))
-    assert problem.startswith("environment variable EXTAUTHZ__QQQQ: no such setting — use one of: acr, insecure, ")
+    assert problem.startswith("environment variable EXTAUTHZ__QQQQ: no such setting — use one of: acr, cache, ")
 
 
 def test_a_misspelt_inner_variable_is_named(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from extauthz.model.reason import REASONS, Reason, ReasonSpec
 from extauthz.model.verdict import UseMethod
 from extauthz.response import to_envoy as module
 from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
+from extauthz.response.wire import denial_status
 from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, TARGET, decision_of, denial, request_with
 
 if TYPE_CHECKING:
@@ -184,10 +185,12 @@ def test_the_prepared_denial_denies() -> None:
 
 
 def test_a_prepared_denial_that_allows_stops_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check at import time is real: with a code of 0 it raises."""
-    monkeypatch.setattr(module, "code_of", lambda _status: 0)
+    """The check at import time is real: without a status it raises; a status of 0 is not even made."""
+    monkeypatch.setattr(module, "denial_status", lambda _code, _message: b"")
     with pytest.raises(RuntimeError, match="does not deny"):
         module._unanswerable()
+    with pytest.raises(ValueError, match="other than 0"):
+        denial_status(0, "allowed")
 
 
 def test_a_status_that_envoy_does_not_know_stops_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
