@@ -3,7 +3,9 @@
 1. Every configured proof is compared on every call, without stopping at a match: how long it takes says nothing.
 2. A call must match exactly one proxy. None, or two, is nobody.
 3. Tokens are kept and compared as SHA-256 digests. The metadata must carry the token exactly once.
-4. Certificate names count only from a handshake that verified the certificate: engines fill `Peer.names` on mTLS
+4. What proved itself is remembered until the tokens are read again; guesses are not. A look-up compares a token only
+   with one of the same keyed hash, so it tells nothing about how much of a guess is right.
+5. Certificate names count only from a handshake that verified the certificate: engines fill `Peer.names` on mTLS
    listeners alone.
 """
 
@@ -33,6 +35,9 @@ TOKEN_METADATA: Final = "x-extauthz-proxy-token"  # noqa: S105 — the name of a
 MIN_TOKEN_CHARACTERS: Final = 16
 """Characters of a pre-shared token; 16 random letters and digits are some 95 bits."""
 
+_MOST_PROVEN: Final = 256
+"""Proofs that are remembered: a few for each proxy."""
+
 INSECURE: Final = Proxy("insecure")
 """Who asks where `insecure.unauthenticated_proxies` is on and the caller is on this machine."""
 
@@ -60,6 +65,7 @@ class ProxyRegistry:
         self._insecure = settings.insecure.unauthenticated_proxies
         problems: list[Problem] = []
         self._known = tuple(_known(proxy, problems) for proxy in self._settings)
+        self._proven: dict[tuple[object, ...], Proxy] = {}
         self._reported: list[Problem] = []
         if problems:
             raise ConfigError(problems)
@@ -73,6 +79,7 @@ class ProxyRegistry:
         """Read the token files again. A proxy whose file cannot be read is nobody until it can: removal revokes."""
         problems: list[Problem] = []
         self._known = tuple(_known(proxy, problems) for proxy in self._settings)
+        self._proven = {}  # After the change: what was proven against the old tokens is not remembered.
         if problems != self._reported:
             for problem in problems:
                 _log.error("proxy token rejected; this proxy is not authenticated by it", problem=str(problem))
@@ -80,6 +87,16 @@ class ProxyRegistry:
 
     def find_proxy(self, peer: Peer) -> Proxy | None:
         """Return the one proxy that `peer` proves to be, or None."""
+        key = (peer.tokens, peer.names, peer.unix_socket, peer.loopback)
+        proven = self._proven
+        proxy = proven.get(key)
+        if proxy is None:
+            proxy = self._judge(peer)
+            if proxy is not None and len(proven) < _MOST_PROVEN:
+                proven[key] = proxy
+        return proxy
+
+    def _judge(self, peer: Peer) -> Proxy | None:
         digest = sha256(peer.tokens[0].encode()).digest() if len(peer.tokens) == 1 else b""
         matches = [known.proxy for known in self._known if _proves(known, digest, peer)]
         if len(matches) == 1:
