@@ -195,7 +195,7 @@ class CacheSettings(Section):
     """Kept decisions. One is given again only while nothing that it rests on has changed, so it is the fresh one."""
 
     decisions: int = Field(
-        default=10_000, ge=0, le=1_000_000, description="Decisions kept at most, about 5 KiB each; 0 keeps none."
+        default=10_000, ge=0, le=1_000_000, description="Decisions kept at most, about 8 KiB each; 0 keeps none."
     )
 
 
