@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from extauthz.limits import MAX_RECORDED_TEXT
 from extauthz.redact import redact
 
 _CUT = "…"
-_REMEMBERED = 128
-"""Characters of texts whose recorded form is remembered: hosts, issuers, tenants and the like come all the time."""
+_LONGEST_REMEMBERED = 128
+_MOST_REMEMBERED = 2048
+
+_plain: set[str] = set()
+"""Texts that are recorded as they are: hosts, issuers, tenants and the like come all the time. What had to be changed is
+not remembered, since it may hold a secret."""
 
 
 def to_recorded(text: str) -> str:
     """Return `text` fit for a record."""
-    return _remember(text) if len(text) <= _REMEMBERED else _to_recorded(text)
+    if text in _plain:
+        return text
+    recorded = _to_recorded(text)
+    if recorded == text and len(text) <= _LONGEST_REMEMBERED:
+        if len(_plain) >= _MOST_REMEMBERED:
+            _plain.clear()
+        _plain.add(text)
+    return recorded
 
 
 def _to_recorded(text: str) -> str:
@@ -28,6 +37,3 @@ def _to_recorded(text: str) -> str:
     if not text.isascii():
         text = text.encode("utf-8", "replace").decode("utf-8")
     return redact(text)
-
-
-_remember = lru_cache(maxsize=2048)(_to_recorded)

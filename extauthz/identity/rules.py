@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extauthz.ports import EpochName
@@ -76,6 +76,7 @@ class Profile:
         realm: `realm` in challenges; empty for none.
         issuers: exact `iss` → rules.
         max_token_age: oldest `iat` accepted, in seconds; None means no limit.
+        rests_on: the facts that verifying a token by this profile may read: the keys of each issuer.
     """
 
     name: str
@@ -83,8 +84,7 @@ class Profile:
     realm: str = ""
     issuers: Mapping[str, IssuerRules]
     max_token_age: float | None = None
+    rests_on: tuple[EpochName, ...] = field(init=False, compare=False)
 
-    @property
-    def rests_on(self) -> tuple[EpochName, ...]:
-        """Return the facts that verifying a token by this profile may read: the keys of each issuer."""
-        return tuple(EpochName("keys", issuer) for issuer in self.issuers)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rests_on", tuple(EpochName("keys", issuer) for issuer in self.issuers))

@@ -13,8 +13,8 @@ that is equal in everything that can matter has the same answer. What this readi
    printable ASCII and short here; if it is not, the question has no name.
 4. Credentials, bodies, certificates and targets with a query are named by a SHA-256 digest, so that no secret stays in
    memory because of a cache.
-5. Whatever is unusual (undecodable, two header shapes, many headers, a large body, a target that the headers
-   contradict) has no name: `None`. What cannot be named is not cached.
+5. Whatever is unusual (undecodable, two header shapes, many or long headers, a large body, a target that the
+   headers contradict) has no name: `None`. What cannot be named is not cached.
 """
 
 from __future__ import annotations
@@ -53,9 +53,11 @@ _CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
 
 _MOST_HEADERS: Final = 64
 _LARGEST: Final = 16 * 1024
-"""Bytes of a question that is named. It bounds what one kept decision can weigh, and keeps header values below every
-bound of `request/headers.py`, so that a value which is left out cannot have exceeded one. A digest of a larger body
-would cost as much as deciding."""
+"""Bytes of a question that is named. It keeps header values below every bound of `request/headers.py`, so that a value
+which is left out cannot have exceeded one. A digest of a larger body would cost as much as deciding."""
+
+_HEAVIEST: Final = 4096
+"""Characters of a name; it bounds what one kept decision can weigh."""
 
 _EXACT: Final = ":lines"
 """First of the names when lines are shown one by one (`encode_raw_headers`); no header is called that."""
@@ -115,6 +117,8 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
         tuple(sorted(context.items())) if context else (),
         request.HasField("http"),
     )
+    if len(raw) > _HEAVIEST and _weight(name) > _HEAVIEST:
+        return None
     request_id, trace_parent = plan.request_id, plan.trace_parent
     return Question(
         name,
@@ -158,6 +162,13 @@ def _name_body(http: AttributeContext.HttpRequest) -> tuple[bytes, ...]:
 def _digest_of(text: str) -> bytes:
     """Return what names a text that is not to be kept; empty for none."""
     return sha256(text.encode()).digest() if text else b""
+
+
+def _weight(part: object) -> int:
+    """Return how many characters stand in a part of a name."""
+    if isinstance(part, tuple):
+        return sum(map(_weight, part))
+    return len(part) if isinstance(part, (str, bytes)) else 0
 
 
 class _Plan(NamedTuple):

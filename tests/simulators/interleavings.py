@@ -201,9 +201,11 @@ class World:
 
     def change(self) -> None:
         """Change one fact, whatever it is that is drawn."""
-        kind = self.random.choice(["time", "keys", "policy", "record", "token", "token", "token"])
+        kind = self.random.choice(["time", "clock", "keys", "policy", "record", "token", "token", "token"])
         if kind == "time":
             self.clock.advance(self.random.choice([0.5, 3, 17, 17, 60]))
+        elif kind == "clock":
+            self.clock.instant -= self.random.choice([0.5, 3, 9])  # Somebody sets the wall clock back.
         elif kind == "keys":
             gone = [maker for maker in MAKERS if (maker.issuer, maker.kid, maker.alg) not in self.keys.keys]
             if gone:

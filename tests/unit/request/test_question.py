@@ -196,6 +196,8 @@ UNUSUAL: dict[str, bytes] = {
     "not ASCII": check_request(headers={"x-other": "é"}),
     "not UTF-8": check_request(headers={"x-other": b"\xe9"}, raw_headers=True),
     "long value": check_request(headers={"x-other": "a" * 70_000}),
+    "much to name": check_request(headers={"x-mode": "a" * 4500}),
+    "long names": check_request(headers={f"x-{number}-{'a' * 90}": "" for number in range(50)}),
     "many headers": check_request(headers={f"x-{number}": "" for number in range(65)}),
     "large body": check_request(raw_body=b"a" * 20_000),
     "contradicting target": check_request(path="/a", pseudo={":path": "/b"}),
@@ -206,6 +208,12 @@ UNUSUAL: dict[str, bytes] = {
 def test_what_is_unusual_has_no_name(kind: str) -> None:
     """It is decided anew each time."""
     assert read_question(UNUSUAL[kind], READ) is None
+
+
+def test_long_values_that_are_left_out_do_no_harm() -> None:
+    """Nor does a long credential: digests are short."""
+    header = {"cookie": "a" * 5000, "authorization": f"Bearer {'a' * 5000}"}
+    assert named(header=header).name != named(header={"cookie": "a" * 5000}).name
 
 
 def test_a_message_without_http_is_not_taken_for_an_empty_request() -> None:

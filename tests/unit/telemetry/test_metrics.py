@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from extauthz.ids import PolicyRevision
 from extauthz.model.reason import Reason
 from extauthz.ports import Fetched
+from extauthz.server.recall import RecallCounts
 from extauthz.telemetry.metrics import Metrics
 from tests.simulators.decisions import ALLOW, decision_of, denial
 
@@ -93,6 +94,18 @@ def test_records_are_counted_when_scraped() -> None:
     assert samples["extauthz_records_dropped_total{}"] == 3
     assert samples["extauthz_records_waiting{}"] == 2
     assert samples["extauthz_records_failing{}"] == 1
+
+
+def test_the_cache_can_be_followed() -> None:
+    """Hits and the like are counters by result."""
+    metrics = Metrics()
+    metrics.follow_recall(lambda: RecallCounts(hits=6, misses=5, stale=4, unnamed=3, evicted=2, kept=1))
+    samples = samples_of(metrics)
+    by_result = {"hit": 6, "miss": 5, "stale": 4, "unnamed": 3}
+    for result, number in by_result.items():
+        assert samples[f"extauthz_cache_questions_total{{result={result}}}"] == number
+    assert samples["extauthz_cache_evictions_total{}"] == 2
+    assert samples["extauthz_cache_decisions{}"] == 1
 
 
 def test_servers_do_not_share_metrics() -> None:
