@@ -10,8 +10,8 @@ _LONGEST_REMEMBERED = 128
 _MOST_REMEMBERED = 2048
 
 _plain: set[str] = set()
-"""Texts that are recorded as they are: hosts, issuers, tenants and the like come all the time. What had to be changed is
-not remembered, since it may hold a secret."""
+"""Texts that are recorded as they are: hosts, issuers, tenants and the like come all the time. What had to be changed
+is not remembered, since it may hold a secret."""
 
 
 def to_recorded(text: str) -> str:
