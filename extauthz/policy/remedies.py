@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extauthz.model.verdict import ObtainScopes, Remedy, StepUp, UseMethod
+from extauthz.model.verdict import ObtainScopes, Remedy, StepUp
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +30,7 @@ def merge_remedies(remedies: Sequence[Remedy | None]) -> tuple[Remedy, ...] | No
                 step_up = remedy if step_up is None else _both(step_up, remedy)
                 if step_up is None:
                     return None
-            case UseMethod() | None:
+            case _:  # None, and what is no remedy of a policy
                 return None
     merged: list[Remedy] = []
     if step_up is not None:
