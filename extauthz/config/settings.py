@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from extauthz.durations import Duration
 from extauthz.limits import DEFAULT_LEEWAY_SECONDS
+from extauthz.model.identity import Kind
 
 
 class Section(BaseModel):
@@ -119,6 +120,14 @@ class MappingSettings(Section):
     roles: ClaimSource = Field(default=ClaimSource(claim="roles"), description="List of roles.")
     groups: ClaimSource = Field(default=ClaimSource(claim="groups"), description="List of groups.")
     session: ClaimSource = Field(default=ClaimSource(claim="sid"), description="Session id.")
+
+    @model_validator(mode="after")
+    def _known_kind(self) -> MappingSettings:
+        kinds = [kind.value for kind in Kind if kind is not Kind.ANONYMOUS]
+        if self.kind.value is not None and self.kind.value not in kinds:
+            message = f"kind.value must be one of {', '.join(kinds)}"
+            raise ValueError(message)
+        return self
 
 
 class IssuerSettings(Section):

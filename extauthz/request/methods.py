@@ -20,14 +20,12 @@ from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import Refusal
 from extauthz.model.reason import Reason
+from extauthz.model.request import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extauthz.model.request import Headers
-
-METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Methods that policy can speak about; CONNECT comes through only as an upgrade."""
 
 _PROTOCOL: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+(?:/[!#$%&'*+.^_`|~0-9a-z-]+)?")
 """`protocol-name ["/" protocol-version]` of RFC 9110 section 7.8, lower case."""

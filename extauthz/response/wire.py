@@ -1,9 +1,9 @@
 """Pieces of a serialised `CheckResponse`, kept as bytes because they come again and again.
 
-Most of an answer is the same for every request of a caller: its identity headers, the sixty names that are removed, the
+Most of an answer is the same for every request of a caller: its identity headers, the names that are removed, the
 metadata. Protocol Buffers allow messages to be put together from serialised fields, so each piece is serialised once by
 the library and remembered, and an answer is a join. Only the framing of a length-delimited field is written here
-(Protocol Buffers encoding, "Message structure"). A property test holds every answer against one that the library built.
+(Protocol Buffers encoding, "Message structure"); tests hold joined answers against ones that the library built.
 
 Memory is bounded: a number of pieces, none longer than `_LONGEST_REMEMBERED`.
 """

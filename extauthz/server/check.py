@@ -177,9 +177,8 @@ class Checker:
             return None
         latency = self._rim.clock.monotonic() - question.started
         occurrence = Occurrence(question.decision_id, at, latency, named.request_id, named.trace_id)
-        if not self._rim.records.offer_again(self._rim.recall.record_of(kept), occurrence) and self._must_record(
-            kept.decision
-        ):
+        recorded = self._rim.records.offer_again(self._rim.recall.record_of(kept), occurrence)
+        if not recorded and self._must_record(kept.decision):
             refused = replace(kept.decision, decision_id=question.decision_id, at=at)
             return self._refuse_unrecordable(refused, latency)
         self._rim.metrics.decided(kept.decision, latency)

@@ -19,6 +19,7 @@ KEYS = {"file": "keys.json"}
         ({"issuers": [{"issuer": "i", "keys": {**KEYS, "discovery": True}}]}, "give exactly one of discovery"),
         ({"issuers": [{"issuer": "i", "keys": KEYS, "map": {"kind": {}}}]}, "give exactly one of claim, value"),
         ({"issuers": [{"issuer": "i", "keys": KEYS}] * 2}, "two issuers have the same `issuer`"),
+        ({"issuers": [{"issuer": "i", "keys": KEYS, "map": {"kind": {"value": "agnet"}}}]}, "must be one of user, "),
         ({"profiles": {"p": {"issuers": ["x"], "audience": "a"}}}, "issuer 'x' is not configured"),
         ({"proxies": [{"name": "a", "unix_socket": True}] * 2}, "two proxies have the same `name`"),
         ({"proxies": [{"name": "a"}]}, "give exactly one of token, token_file"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from extauthz.model.reason import Reason
-from extauthz.model.request import Headers
-from extauthz.request.methods import METHODS, preflight_method_of, upgrade_of, verify_method
+from extauthz.model.request import METHODS, Headers
+from extauthz.request.methods import preflight_method_of, upgrade_of, verify_method
 from tests.unit.request.refusals import reason_of
 
 
