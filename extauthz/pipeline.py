@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING
 from extauthz import guard
 from extauthz.decision.facts import gather_facts
 from extauthz.decision.lifetime import reusable_until
+from extauthz.decision.state import read_state
 from extauthz.identity.authenticate import authenticate
+from extauthz.identity.sources import Sources
+from extauthz.ledger import Ledger
 from extauthz.model.decision import Decision, Target
 from extauthz.model.identity import ANONYMOUS, Identity
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, Verdict
 from extauthz.policy.evaluate import evaluate
-from extauthz.ports import NO_EVIDENCE, EpochName, EpochView, Evidence, KeySource, NeedsEvidence
+from extauthz.ports import NO_EVIDENCE, NOTHING, Evidence, NeedsEvidence
 from extauthz.request.bounds import Proxy, require_within_bounds, require_within_tenants
 from extauthz.request.decode import decode
 from extauthz.response.to_envoy import to_envoy
@@ -31,7 +34,19 @@ if TYPE_CHECKING:
     from extauthz.ids import DecisionId
     from extauthz.model.facts import AttributeValue
     from extauthz.model.request import Request
+    from extauthz.model.state import StateName
     from extauthz.policy.ruleset import Ruleset
+    from extauthz.ports import (
+        ApiKeySource,
+        EpochView,
+        IntrospectionSource,
+        KeySource,
+        NonceSource,
+        RegistrySource,
+        Spend,
+        StateSource,
+        StatusListSource,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +57,35 @@ class Views:
         keys: issuers' public keys.
         profiles: verification profiles by name.
         epochs: count the changes of what is seen through the others.
+        introspections: answers of issuers about tokens.
+        status_lists: lists of revoked tokens.
+        api_keys: API keys of ours.
+        nonces: for DPoP proofs; None when none are asked for.
+        registry: declared identities and role bindings.
+        state: facts that requirements ask for.
     """
 
     keys: KeySource
     profiles: Mapping[str, Profile]
     epochs: EpochView
+    introspections: IntrospectionSource = NOTHING
+    status_lists: StatusListSource = NOTHING
+    api_keys: ApiKeySource = NOTHING
+    nonces: NonceSource | None = None
+    registry: RegistrySource = NOTHING
+    state: StateSource = NOTHING
+
+    def sources(self, evidence: Evidence, ledger: Ledger) -> Sources:
+        """Return what proving a caller may look at."""
+        return Sources(
+            keys=self.keys,
+            ledger=ledger,
+            introspections=self.introspections,
+            status_lists=self.status_lists,
+            api_keys=self.api_keys,
+            nonces=self.nonces,
+            evidence=evidence,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +96,13 @@ class Answer:
         response: the serialised `CheckResponse`.
         decision: what it says.
         reusable: what a cache must know to give the same answer again; None when it must not.
+        spends: what must be spent before an allow may be given out.
     """
 
     response: bytes
     decision: Decision
     reusable: Reusable | None = None
+    spends: tuple[Spend, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +116,7 @@ class Reusable:
     """
 
     until: Instant
-    rests_on: tuple[EpochName, ...] = ()
+    rests_on: tuple[StateName, ...] = ()
     epochs: tuple[int, ...] = ()
 
 
@@ -88,6 +129,7 @@ class _Case:
     identity: Identity | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     reusable: Reusable | None = None
+    spends: tuple[Spend, ...] = ()
 
 
 def check(  # noqa: PLR0913 — everything a decision depends on is an argument
@@ -131,7 +173,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         identity=case.identity,
         attributes=case.attributes,
     )
-    return Answer(to_envoy(decision), decision, case.reusable)
+    return Answer(to_envoy(decision), decision, case.reusable, case.spends if decision.allowed else ())
 
 
 def _decide(  # noqa: PLR0913 — the same arguments
@@ -158,23 +200,23 @@ def _decide(  # noqa: PLR0913 — the same arguments
     if route.preflight_only:
         return Allow(rule=route.preflight_rule)
     # 3. Identify: Request → Identity. A bad credential is a refusal; `credential: none` is anonymous.
+    #    The ledger notes the epoch of every fact before it is read, so that a kept decision knows what it rests on.
+    ledger = Ledger(views.epochs)
     identity = ANONYMOUS
-    rests_on: tuple[EpochName, ...] = ()
-    epochs: tuple[int, ...] = ()
     if route.verify is not None:
         profile = views.profiles[route.verify]
-        rests_on, epochs = profile.rests_on, views.epochs.read_epochs(profile.rests_on)  # before any fact is read
-        found = authenticate(request, profile, views.keys, evidence, at)
-        if isinstance(found, NeedsEvidence):
-            return found
-        identity = found
+        proven = authenticate(request, route.credential, profile, views.sources(evidence, ledger), at)
+        if isinstance(proven, NeedsEvidence):
+            return proven
+        identity, case.spends = proven.identity, proven.spends
     case.identity = identity
     require_within_tenants(identity, request, proxy)
     # 4. Gather the facts that rules may see.
     case.attributes = route.read_attributes(request)
     facts = gather_facts(request, identity, route.target, case.attributes, at)
+    facts = read_state(route.rules, facts, views.state, ledger)
     # 5. Evaluate and combine: guards, forbids, permits → Verdict.
     verdict = evaluate(route.rules, facts)
-    until = reusable_until(verdict, route.rules, facts)
-    case.reusable = Reusable(until, rests_on, epochs) if until is not None else None
+    until = reusable_until(verdict, route.rules, facts) if not case.spends else None
+    case.reusable = Reusable(until, ledger.names, ledger.values) if until is not None else None
     return verdict

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
+    from extauthz.model.identity import Kind, Principal
+    from extauthz.model.reason import Reason
+    from extauthz.model.registry import Registration, RoleBinding
+    from extauthz.model.state import StateName
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +45,6 @@ class KeySource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class EpochName:
-    """Names a fact that decisions rest on.
-
-    Attributes:
-        kind: what sort of fact; `keys` for the usable key set of an issuer.
-        of: whose; for `keys` the issuer.
-    """
-
-    kind: str
-    of: str
-
-
 class EpochView(Protocol):
     """Counts changes of facts. Whoever changes a fact first puts the new one in place, then raises its epoch.
 
@@ -61,7 +52,7 @@ class EpochView(Protocol):
     older one.
     """
 
-    def read_epochs(self, names: tuple[EpochName, ...]) -> tuple[int, ...]:
+    def read_epochs(self, names: tuple[StateName, ...]) -> tuple[int, ...]:
         """Return the epoch of each name, from memory. Values are only ever compared for equality."""
         ...
 
@@ -73,8 +64,220 @@ class KeysOf:
     issuer: str
 
 
-Need = KeysOf
-"""What the core may ask the shell to fetch. Grows: introspection, posture, external decisions."""
+@dataclass(frozen=True, slots=True)
+class IntrospectionOf:
+    """The need to ask an issuer about a token (RFC 7662).
+
+    Attributes:
+        issuer: whom to ask.
+        token: what about; a secret.
+        not_before: an answer whose fetch began earlier is not new enough; None when any unexpired one is.
+    """
+
+    issuer: str
+    token: str = field(repr=False)
+    not_before: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusListOf:
+    """The need for a status list of an issuer (Token Status List)."""
+
+    issuer: str
+    uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateOf:
+    """The need to pull a fact from whoever knows it (posture, a ticket)."""
+
+    name: StateName
+
+
+Need = KeysOf | IntrospectionOf | StatusListOf | StateOf
+"""What the core may ask the shell to fetch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """What an issuer said about a token.
+
+    Attributes:
+        active: JSON `true`, and nothing else.
+        claims: the members of the answer; empty unless active.
+        fetched_at: when the fetch began, which its age counts from.
+        until: first instant at which it may not be used any more.
+    """
+
+    active: bool
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    fetched_at: Instant
+    until: Instant
+
+
+class IntrospectionSource(Protocol):
+    """Answers of issuers about tokens, from memory. Epoch: `introspection` of the digest in hexadecimal."""
+
+    def find_introspection(self, issuer: str, digest: bytes, at: Instant) -> Introspection | None:
+        """Return what `issuer` said about the token with this SHA-256 digest, unless that is too old at `at`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusList:
+    """A verified status list.
+
+    Attributes:
+        bits: 1, 2, 4 or 8 for each status.
+        statuses: the inflated array.
+        fetched_at: when the fetch began.
+        until: first instant at which it may not be used any more.
+    """
+
+    bits: int
+    statuses: bytes
+    fetched_at: Instant
+    until: Instant
+
+
+class StatusListSource(Protocol):
+    """Verified status lists, from memory. Epoch: `status_list` of the URI."""
+
+    def find_status_list(self, issuer: str, uri: str, at: Instant) -> StatusList | None:
+        """Return the list at `uri` that `issuer`'s tokens may point to, unless it is too old at `at`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKey:
+    """An API key as the store holds it; the secret itself is nowhere.
+
+    Attributes:
+        key_id: its public part, by which it is found.
+        salt: random, own to this key.
+        digest: of salt and secret.
+        subject: whom it proves.
+        kind: of the caller.
+        tenant: empty for none.
+        scopes: what it was granted.
+        roles: of the caller.
+        networks: the only source networks (CIDR) it may come from; empty means any.
+        created_at: when it was made.
+        expires_at: first instant at which it is no longer accepted.
+        revoked: whether it was revoked.
+    """
+
+    key_id: str
+    salt: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+    subject: str
+    kind: Kind
+    tenant: str = ""
+    scopes: frozenset[str] = frozenset()
+    roles: frozenset[str] = frozenset()
+    networks: tuple[str, ...] = ()
+    created_at: Instant
+    expires_at: Instant
+    revoked: bool = False
+
+
+class ApiKeySource(Protocol):
+    """The API keys, from memory. Epoch: `api_key` of the key id."""
+
+    def find_api_key(self, key_id: str) -> ApiKey | None:
+        """Return the key, also one that is expired or revoked."""
+        ...
+
+
+class RegistrySource(Protocol):
+    """Declared identities and role bindings, from memory. Epoch: `registry` of the empty text, for all of it."""
+
+    def find_registration(self, party: Principal, workload: str) -> Registration | None:
+        """Return what is declared about a party of a delegation; `workload` is its stable key, empty for actors."""
+        ...
+
+    def find_bindings(self, party: Principal, workload: str) -> tuple[RoleBinding, ...]:
+        """Return the roles that are bound to a party, wherever and until whenever they hold."""
+        ...
+
+
+class NonceSource(Protocol):
+    """Nonces that we ask DPoP proofs for (RFC 9449 section 9): made from time and a secret, kept nowhere."""
+
+    def nonce_at(self, at: Instant) -> str:
+        """Return the nonce to give out at an instant."""
+        ...
+
+    def accepts_nonce(self, nonce: str, at: Instant) -> bool:
+        """Return whether a proof with this nonce is accepted at an instant."""
+        ...
+
+
+class StateSource(Protocol):
+    """Facts that requirements ask for (`model/state.py` names the kinds), from memory. Epoch: the name itself."""
+
+    def find_state(self, name: StateName, at: Instant) -> object | None:
+        """Return the fact, a frozen value of `model/`; None when it is not known at `at`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """Something that can be used only so often, taken when the request is otherwise allowed.
+
+    Attributes:
+        kind: what sort, for metrics and records (`dpop_proof`).
+        key: names it; a digest, never a secret.
+        limit: how often it may be used until `until`.
+        until: first instant at which it can be forgotten.
+        refused: the reason when it is used up.
+        detail: the sentence for the client then.
+    """
+
+    kind: str
+    key: bytes
+    limit: int = 1
+    until: Instant
+    refused: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """How spending went. Anything but `DONE` is a denial, and counts as spent.
+
+    Attributes:
+        outcome: see there.
+        refused: what was used up, when something was.
+    """
+
+    outcome: SpendOutcome
+    refused: Spend | None = None
+
+
+class SpendOutcome(Enum):
+    """What became of a spend."""
+
+    DONE = "done"
+    """All of it is taken, durably; also when the same question had taken it before."""
+    REFUSED = "refused"
+    """Something is used up; nothing else was taken."""
+    UNKNOWN = "unknown"
+    """Late, lost or broken: it may or may not be taken."""
+
+
+class Spender(Protocol):
+    """The owner of what can be used up."""
+
+    def spend(self, spends: tuple[Spend, ...], question: bytes, timeout: float) -> Spent:
+        """Take all of `spends` or none, within `timeout` seconds; never raises.
+
+        Args:
+            spends: what to take.
+            question: names the question, so that one asked twice (a retry of Envoy's) spends once.
+            timeout: seconds.
+        """
+        ...
 
 
 class Fetched(Enum):
@@ -154,3 +357,30 @@ class RecordSink(Protocol):
             latency: seconds between receiving the question and having the answer.
         """
         ...
+
+
+class Nothing:
+    """Knows nothing: the source of every kind of fact that is not configured. Nothing is proven by it."""
+
+    def find_introspection(self, issuer: str, digest: bytes, at: Instant) -> None:
+        """Return None."""
+
+    def find_status_list(self, issuer: str, uri: str, at: Instant) -> None:
+        """Return None."""
+
+    def find_api_key(self, key_id: str) -> None:
+        """Return None."""
+
+    def find_registration(self, party: Principal, workload: str) -> None:
+        """Return None."""
+
+    def find_bindings(self, party: Principal, workload: str) -> tuple[RoleBinding, ...]:
+        """Return none."""
+        del party, workload
+        return ()
+
+    def find_state(self, name: StateName, at: Instant) -> None:
+        """Return None."""
+
+
+NOTHING = Nothing()

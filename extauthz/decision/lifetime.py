@@ -11,7 +11,6 @@ only while every epoch that it rests on is what it was *before* the first fact w
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from extauthz.clock import Instant
@@ -51,9 +50,4 @@ def reusable_until(verdict: Verdict, rules: RouteRules, facts: Facts) -> Instant
     until = facts.at + LONGEST_SECONDS
     if facts.identity.accepted_until is not None:
         until = min(until, facts.identity.accepted_until)
-    asked = chain(
-        *(guard.require for guard in rules.guards),
-        *(forbid.unless for forbid in rules.forbids),
-        *(permit.require for permit in rules.permits),
-    )
-    return Instant(min([until, *(requirement.changes_at(facts) for requirement in asked)]))
+    return Instant(min([until, *(requirement.changes_at(facts) for requirement in rules.requirements)]))

@@ -9,7 +9,7 @@ from extauthz.errors import Refusal
 from extauthz.identity.claims import find_claim, optional_instant, optional_text, scopes_of, text_of, texts_of
 from extauthz.identity.delegation import kind_of, read_delegation
 from extauthz.identity.rules import FieldSource, FixedValue
-from extauthz.model.identity import Identity, Principal
+from extauthz.model.identity import Credential, Identity, Principal
 from extauthz.model.reason import Reason
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity
         groups=frozenset(_texts(claims, mapping.groups)),
         token_id=verified.token_id,
         workload=f"{issuer}|{verified.client}",
+        credential=Credential.BEARER,
         profile=profile,
         issued_at=verified.issued_at,
         expires_at=verified.expires_at,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from extauthz.ports import EpochName
+from extauthz.model.state import StateName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ class Profile:
     realm: str = ""
     issuers: Mapping[str, IssuerRules]
     max_token_age: float | None = None
-    rests_on: tuple[EpochName, ...] = field(init=False, compare=False)
+    rests_on: tuple[StateName, ...] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rests_on", tuple(EpochName("keys", issuer) for issuer in self.issuers))
+        object.__setattr__(self, "rests_on", tuple(StateName("keys", issuer) for issuer in self.issuers))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.model.identity import Identity
     from extauthz.model.request import Request
+    from extauthz.model.state import StateName
 
 AttributeValue = str | int | bool
 """A resource attribute: typed and closed, as the policy declares it."""
@@ -24,6 +25,8 @@ class Facts:
         request: what was asked.
         identity: who asks.
         attributes: the matched resource's attributes by name. An optional attribute that is missing is not a member.
+        state: what the requirements of the route asked for (`Requirement.needs`), as far as it is known. A fact that is
+            not known is not a member, and a requirement that misses one does not hold.
         at: the instant of the decision.
         variables: the same facts as flat CEL variables (`identity.kind`, `resource.environment`). A fact that is not
             known is not a member, so an expression that reads it fails instead of seeing an empty value.
@@ -32,5 +35,6 @@ class Facts:
     request: Request
     identity: Identity
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    state: Mapping[StateName, object] = field(default_factory=dict)
     at: Instant
     variables: Mapping[str, object] = field(default_factory=dict)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extauthz.clock import Instant
+    from extauthz.model.registry import Registration
 
 
 class Kind(StrEnum):
@@ -23,6 +24,33 @@ class Kind(StrEnum):
     THIRD_PARTY = "third_party"
     ANONYMOUS = "anonymous"
     """Nobody: the resource declares `credential: none`."""
+
+
+class Credential(StrEnum):
+    """How callers of a resource prove who they are; each resource declares one."""
+
+    BEARER = "bearer"
+    """`Authorization: Bearer TOKEN` (RFC 6750): a JWT or an opaque token; it may be bound to a client certificate."""
+    DPOP = "dpop"
+    """`Authorization: DPoP TOKEN` with one proof in `DPoP` (RFC 9449)."""
+    CERTIFICATE = "certificate"
+    """The client certificate of the connection that Envoy accepted (X.509-SVID, or plain)."""
+    API_KEY = "api_key"
+    """A key of ours in a header of its own."""
+    NONE = "none"
+    """Nothing: the caller is nobody in particular."""
+
+
+class Binding(StrEnum):
+    """What ties a credential to its sender, so that a stolen copy is useless."""
+
+    NONE = "none"
+    MTLS = "mtls"
+    """The token names the client certificate (RFC 8705), or the certificate is the credential."""
+    DPOP = "dpop"
+    """The token names a key, and the request carries a proof by it (RFC 9449)."""
+    SPIFFE = "spiffe"
+    """The certificate is an X.509-SVID."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +89,15 @@ class Identity:
         amr: methods (RFC 8176).
         token_id: `jti`.
         workload: stable key of an ephemeral caller (never `jti` or a pod's name); `issuer|client or subject` here.
+        environment: where the caller runs, as its issuer or the registry says (`production`); empty when unknown.
+        device: stable id of the device, empty when unknown.
+        authorization_details: rights as RFC 9396 objects, each with a string `type`.
+        transaction: `txn` of a transaction token that came along; context, never proof of a caller.
+        credential: how the caller proved itself.
+        binding: what ties the credential to its sender.
+        checked_at: start of the newest fetch by which somebody else vouched for the credential (introspection); None
+            when it was proven from what we hold.
+        registration: what the registry declares about the caller; None when it declares nothing.
         profile: name of the verification profile that accepted the credential.
         issued_at: `iat`.
         expires_at: `exp`; None only for anonymous callers.
@@ -81,6 +118,14 @@ class Identity:
     groups: frozenset[str] = frozenset()
     token_id: str = ""
     workload: str = ""
+    environment: str = ""
+    device: str = ""
+    authorization_details: tuple[Mapping[str, Any], ...] = ()
+    transaction: str = ""
+    credential: Credential = Credential.NONE
+    binding: Binding = Binding.NONE
+    checked_at: Instant | None = None
+    registration: Registration | None = None
     profile: str = ""
     issued_at: Instant | None = None
     expires_at: Instant | None = None

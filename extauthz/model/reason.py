@@ -24,7 +24,15 @@ class Reason(StrEnum):
     TOKEN_TYPE_WRONG = "token_type_wrong"  # noqa: S105 — a reason code, not a password
     BINDING_MISSING = "binding_missing"
     BINDING_MISMATCH = "binding_mismatch"
+    PROOF_INVALID = "proof_invalid"
+    PROOF_REPLAYED = "proof_replayed"
     IDENTITY_UNMAPPED = "identity_unmapped"
+    # State
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 — a reason code, not a password
+    IDENTITY_UNREGISTERED = "identity_unregistered"
+    IDENTITY_QUARANTINED = "identity_quarantined"
+    IDENTITY_DISABLED = "identity_disabled"
+    IDENTITY_EXPIRED = "identity_expired"
     # Policy
     NO_RESOURCE = "no_resource"
     NO_PERMIT = "no_permit"
@@ -33,6 +41,21 @@ class Reason(StrEnum):
     ROLE_MISSING = "role_missing"
     TENANT_MISMATCH = "tenant_mismatch"
     STEP_UP_REQUIRED = "step_up_required"
+    UNEXPECTED_ENVIRONMENT = "unexpected_environment"
+    UNEXPECTED_NETWORK = "unexpected_network"
+    APPROVAL_REQUIRED = "approval_required"
+    TICKET_REQUIRED = "ticket_required"
+    OUTSIDE_CHANGE_WINDOW = "outside_change_window"
+    POSTURE_MISSING = "posture_missing"
+    POSTURE_STALE = "posture_stale"
+    POSTURE_NONCOMPLIANT = "posture_noncompliant"
+    TASK_MISSING = "task_missing"
+    TASK_BOUNDARY = "task_boundary"
+    BUDGET_EXHAUSTED = "budget_exhausted"
+    RATE_EXCEEDED = "rate_exceeded"
+    RISK_TOO_HIGH = "risk_too_high"
+    UNFAMILIAR_ACTION = "unfamiliar_action"
+    WORKFLOW_DEPARTURE = "workflow_departure"
     # Request
     MALFORMED_REQUEST = "malformed_request"
     REQUEST_TOO_LARGE = "request_too_large"
@@ -91,6 +114,17 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.TOKEN_TYPE_WRONG: _token("The token is of the wrong type."),
     Reason.BINDING_MISSING: _token("The token must be bound to its sender."),
     Reason.BINDING_MISMATCH: _token("The token is bound to another sender."),
+    Reason.PROOF_INVALID: ReasonSpec(
+        401, "The proof of possession does not hold.", error="invalid_dpop_proof", challenge=True
+    ),
+    Reason.PROOF_REPLAYED: ReasonSpec(
+        401, "The proof of possession was used before.", error="invalid_dpop_proof", challenge=True
+    ),
+    Reason.TOKEN_REVOKED: _token("The token is revoked, or no longer active."),
+    Reason.IDENTITY_UNREGISTERED: ReasonSpec(403, "The caller is proven, but not declared here."),
+    Reason.IDENTITY_QUARANTINED: ReasonSpec(403, "The caller, or somebody it acts for, is quarantined."),
+    Reason.IDENTITY_DISABLED: ReasonSpec(403, "The caller, or somebody it acts for, is disabled."),
+    Reason.IDENTITY_EXPIRED: ReasonSpec(403, "The caller's registration, or that of somebody it acts for, has ended."),
     Reason.IDENTITY_UNMAPPED: ReasonSpec(403, "The caller is proven, but not of a kind that is known here."),
     Reason.NO_RESOURCE: ReasonSpec(403, "Nothing is declared at this address."),
     Reason.NO_PERMIT: ReasonSpec(403, "No permit allows this caller to do this."),
@@ -101,6 +135,21 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.STEP_UP_REQUIRED: ReasonSpec(
         401, "A stronger or more recent sign-in is needed.", error="insufficient_user_authentication", challenge=True
     ),
+    Reason.UNEXPECTED_ENVIRONMENT: ReasonSpec(403, "The caller belongs to another environment."),
+    Reason.UNEXPECTED_NETWORK: ReasonSpec(403, "The request comes from a network that is not expected."),
+    Reason.APPROVAL_REQUIRED: ReasonSpec(403, "Somebody has to approve this first."),
+    Reason.TICKET_REQUIRED: ReasonSpec(403, "A ticket that covers this is needed."),
+    Reason.OUTSIDE_CHANGE_WINDOW: ReasonSpec(403, "This is only done in a change window."),
+    Reason.POSTURE_MISSING: ReasonSpec(403, "Nothing is known about the state of the device."),
+    Reason.POSTURE_STALE: ReasonSpec(403, "What is known about the state of the device is too old."),
+    Reason.POSTURE_NONCOMPLIANT: ReasonSpec(403, "The device is not in the state that is asked for."),
+    Reason.TASK_MISSING: ReasonSpec(403, "The caller has no task now."),
+    Reason.TASK_BOUNDARY: ReasonSpec(403, "This is not part of the caller's task."),
+    Reason.BUDGET_EXHAUSTED: ReasonSpec(403, "The budget for this is used up."),
+    Reason.RATE_EXCEEDED: ReasonSpec(429, "This was done too often."),
+    Reason.RISK_TOO_HIGH: ReasonSpec(403, "The risk is too high at the moment."),
+    Reason.UNFAMILIAR_ACTION: ReasonSpec(403, "The caller never did this before."),
+    Reason.WORKFLOW_DEPARTURE: ReasonSpec(403, "This is not the next step of the caller's workflow."),
     Reason.MALFORMED_REQUEST: ReasonSpec(400, "The request can be read in more than one way."),
     Reason.REQUEST_TOO_LARGE: ReasonSpec(413, "The request is too large to be decided."),
     Reason.UNREADABLE_BODY: ReasonSpec(400, "The request body cannot be read."),

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from extauthz.ids import RuleId
     from extauthz.model.facts import Facts
     from extauthz.model.reason import Reason
+    from extauthz.model.state import StateName
     from extauthz.model.verdict import Remedy
 
 
@@ -95,9 +97,24 @@ class Requirement(Protocol):
         """Return the first instant after `facts.at` at which time alone may change the finding; `inf` for never."""
         ...
 
+    def needs(self, facts: Facts) -> tuple[StateName, ...]:
+        """Return the changeable facts that `find` will look for in `facts.state`; usually none."""
+        ...
 
-class Timeless:
-    """A requirement whose finding time alone does not change."""
+
+class Stateless:
+    """A requirement that looks at no changeable facts besides the caller's own."""
+
+    __slots__ = ()
+
+    def needs(self, facts: Facts) -> tuple[StateName, ...]:
+        """Return none."""
+        del facts
+        return ()
+
+
+class Timeless(Stateless):
+    """A requirement whose finding time alone does not change, and that looks at no changeable facts."""
 
     __slots__ = ()
 
@@ -162,3 +179,13 @@ class RouteRules:
     guards: tuple[Guard, ...] = ()
     forbids: tuple[Forbid, ...] = ()
     permits: tuple[Permit, ...] = ()
+    requirements: tuple[Requirement, ...] = field(init=False, compare=False)
+    """Every requirement of every rule, also of those that may not apply."""
+
+    def __post_init__(self) -> None:
+        asked = chain(
+            *(guard.require for guard in self.guards),
+            *(forbid.unless for forbid in self.forbids),
+            *(permit.require for permit in self.permits),
+        )
+        object.__setattr__(self, "requirements", tuple(asked))

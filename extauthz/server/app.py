@@ -26,6 +26,7 @@ from extauthz.server.banner import banner
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim
 from extauthz.server.engines import make_engine
+from extauthz.server.epochs import Epochs
 from extauthz.server.fetch import Egress
 from extauthz.server.keys import IssuerKeys
 from extauthz.server.listen import judge_listeners
@@ -185,11 +186,12 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
         on_fetch=metrics.keys_fetched,
     )
     live = LivePolicy()
-    recall = Recall(keys, records, settings.cache.decisions)
+    epochs = Epochs({"keys": keys.epoch})
+    recall = Recall(epochs, records, settings.cache.decisions)
     metrics.follow_recall(recall.counts)
     rim = Rim(
         policy=live,
-        views=Views(keys=keys, profiles=from_settings(settings), epochs=keys),
+        views=Views(keys=keys, profiles=from_settings(settings), epochs=epochs),
         evidence=keys,
         records=records,
         metrics=metrics,

@@ -5,14 +5,16 @@
    Otherwise ask the core. When it needs evidence, fetch that within what is left of the deadline and ask again with a
    fresh instant. No time, no waiting slot, or no success is told to the core as `UNAVAILABLE`, so that the denial is
    made and recorded with all that is known.
-3. Offer the decision to the record. Where an allow cannot be recorded it becomes `overloaded`, unless the settings say
+3. Spend what an allow uses up (the `jti` of a proof). Refused, late or unknown is a denial.
+4. Offer the decision to the record. Where an allow cannot be recorded it becomes `overloaded`, unless the settings say
    that records may be dropped.
-4. Whatever goes wrong here: a fixed 503 denial. No exception reaches the engine, since an RPC error is not a denial.
+5. Whatever goes wrong here: a fixed 503 denial. No exception reaches the engine, since an RPC error is not a denial.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -22,7 +24,7 @@ from extauthz.ids import new_decision_id
 from extauthz.model.decision import Decision
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny
-from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence
+from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence, SpendOutcome, Spent
 from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from extauthz.ids import DecisionId
     from extauthz.policy.live import LivePolicy
     from extauthz.policy.ruleset import Ruleset
-    from extauthz.ports import EvidenceSource, RecordSink
+    from extauthz.ports import EvidenceSource, RecordSink, Spender
     from extauthz.request.bounds import Proxy
     from extauthz.server.bulkhead import Bulkhead
     from extauthz.server.engine import Pending
@@ -61,6 +63,7 @@ class Rim:
         clock: wall clock and stopwatch.
         waiting: bounds how many decisions wait for evidence.
         recall: kept decisions.
+        spender: takes what can be used up; None when nothing here can.
     """
 
     policy: LivePolicy
@@ -71,6 +74,7 @@ class Rim:
     clock: Clock
     waiting: Bulkhead
     recall: Recall
+    spender: Spender | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,11 @@ class _Question:
     decision_id: DecisionId
     started: float
     until: float
+
+    @property
+    def name(self) -> bytes:
+        """Return what names this question: proxy and message, with Envoy's stream id, which a retry repeats."""
+        return sha256(f"{self.proxy.name if self.proxy else ''}\0".encode() + self.raw).digest()
 
 
 class Checker:
@@ -160,7 +169,7 @@ class Checker:
         self._rim.metrics.began()
         try:
             answer = self._ask(question, NO_EVIDENCE)
-            if isinstance(answer, NeedsEvidence):
+            if isinstance(answer, NeedsEvidence) or answer.spends:
                 return _Waiting(self, question, answer)
             response = self._settle(answer, question.started)
             if named is not None and answer.response is not UNANSWERABLE:
@@ -184,11 +193,12 @@ class Checker:
         self._rim.metrics.decided(kept.decision, latency)
         return kept.answer(question.decision_id)
 
-    def finish(self, question: _Question, first: NeedsEvidence) -> bytes:
-        """Return the answer to a question that needs a fetch, after that fetch; never raises."""
+    def finish(self, question: _Question, first: pipeline.Answer | NeedsEvidence) -> bytes:
+        """Return the answer to a question that needs a fetch or spends something, after that; never raises."""
         self._rim.metrics.began()
         try:
-            return self._settle(self._decide(question, first), question.started)
+            answer = self._decide(question, first) if isinstance(first, NeedsEvidence) else first
+            return self._settle(self._spend(question, answer) if answer.spends else answer, question.started)
         except Exception:  # noqa: BLE001 — as in `try_check`
             _log.exception("no decision could be made")
             return UNANSWERABLE
@@ -232,6 +242,23 @@ class Checker:
         self._rim.metrics.evidence_awaited(outcome)
         return outcome
 
+    def _spend(self, question: _Question, answer: pipeline.Answer) -> pipeline.Answer:
+        """Return the answer when everything that it uses up could be taken, else a denial."""
+        with self._rim.waiting.enter() as free:
+            left = question.until - self._rim.clock.monotonic()
+            spent = Spent(SpendOutcome.UNKNOWN)
+            if free and left > 0 and self._rim.spender is not None:
+                spent = self._rim.spender.spend(answer.spends, question.name, left)
+        self._rim.metrics.spent(spent)
+        if spent.outcome is SpendOutcome.DONE:
+            return answer
+        refused = spent.refused
+        verdict = Deny(reason=Reason.EVIDENCE_UNAVAILABLE, inner="what it uses up could not be taken in time")
+        if spent.outcome is SpendOutcome.REFUSED and refused is not None:
+            verdict = Deny(reason=refused.refused, detail=refused.detail, inner=f"used up: {refused.kind}")
+        decision = replace(answer.decision, verdict=verdict)
+        return pipeline.Answer(to_envoy(decision), decision)
+
     def _refusal(
         self, reason: Reason, proxy: Proxy | None, ruleset: Ruleset | None, *, inner: str = ""
     ) -> pipeline.Answer:
@@ -268,14 +295,14 @@ class Checker:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A question that needs a fetch: `engine.Pending`."""
+    """A question that needs a fetch, or spends something: `engine.Pending`."""
 
     checker: Checker
     question: _Question
-    first: NeedsEvidence
+    first: pipeline.Answer | NeedsEvidence
 
     def finish(self) -> bytes:
-        """Return the answer, after the fetch."""
+        """Return the answer, after that."""
         return self.checker.finish(self.question, self.first)
 
 

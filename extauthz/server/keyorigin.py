@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extauthz.clock import Clock
-    from extauthz.config.settings import IssuerSettings, KeySettings
+    from extauthz.config.issuers import IssuerSettings, KeySettings
     from extauthz.server.fetch import Get
 
 _FILE_INTERVAL: Final = 5.0

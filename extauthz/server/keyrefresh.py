@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.clock import Clock
-    from extauthz.config.settings import IssuerSettings
+    from extauthz.config.issuers import IssuerSettings
     from extauthz.server.keyorigin import KeyOrigin
 
 _log = structlog.get_logger(__name__)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from extauthz.ports import Fetched
+from extauthz.ports import Fetched, KeysOf
 from extauthz.server.keyorigin import origin_of
 from extauthz.server.keyrefresh import IssuerRefresh
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from extauthz.clock import Clock
-    from extauthz.config.settings import IssuerSettings
-    from extauthz.ports import EpochName, Need, VerificationKey
+    from extauthz.config.issuers import IssuerSettings
+    from extauthz.ports import Need, VerificationKey
     from extauthz.server.fetch import Get
 
 
@@ -86,16 +86,16 @@ class IssuerKeys:
 
     def fetch(self, need: Need, timeout: float) -> Fetched:
         """Have a newer look at an issuer's keys within `timeout` seconds; see `ports.EvidenceSource`."""
-        known = self._issuers.get(need.issuer)
+        known = self._issuers.get(need.issuer) if isinstance(need, KeysOf) else None
         return known.fetch(timeout) if known is not None else Fetched.UNAVAILABLE
 
-    def read_epochs(self, names: tuple[EpochName, ...]) -> tuple[int, ...]:
-        """Return the epochs of issuers' keys, from memory; see `ports.EpochView`.
+    def epoch(self, issuer: str) -> int:
+        """Return the epoch of an issuer's usable keys, from memory; see `ports.EpochView`.
 
         Raises:
-            KeyError: a name is of an issuer that is not configured.
+            KeyError: the issuer is not configured.
         """
-        return tuple([self._issuers[name.of].epoch() for name in names])
+        return self._issuers[issuer].epoch()
 
     def unavailable_issuers(self) -> tuple[str, ...]:
         """Return the issuers without usable keys at this moment, for the readiness probe."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from extauthz.identity.rules import FieldSource, FixedValue, FromClaim, IssuerRules, MappingRules, Profile
 
 if TYPE_CHECKING:
-    from extauthz.config.settings import ClaimSource, IssuerSettings, MappingSettings, Settings
+    from extauthz.config.issuers import ClaimSource, IssuerSettings, MappingSettings
+    from extauthz.config.settings import Settings
 
 
 def from_settings(settings: Settings) -> dict[str, Profile]:

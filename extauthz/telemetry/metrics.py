@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from extauthz.ids import PolicyRevision
     from extauthz.model.decision import Decision
-    from extauthz.ports import Fetched
+    from extauthz.ports import Fetched, Spent
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Media type of `Metrics.exposition`."""
@@ -125,6 +125,9 @@ class Metrics:
         self._waits = Counter(
             "extauthz_evidence_waits", "Decisions that waited for a fetch.", ("outcome",), registry=self.registry
         )
+        self._spends = Counter(
+            "extauthz_spends", "Decisions that use something up.", ("outcome", "kind"), registry=self.registry
+        )
 
     def decided(self, decision: Decision, latency: float) -> None:
         """Count a decision.
@@ -158,6 +161,10 @@ class Metrics:
     def evidence_awaited(self, outcome: Fetched) -> None:
         """Count a decision that waited for evidence."""
         self._waits.labels(outcome.value).inc()
+
+    def spent(self, spent: Spent) -> None:
+        """Count a decision that uses something up, and what was used up already."""
+        self._spends.labels(spent.outcome.value, spent.refused.kind if spent.refused is not None else "").inc()
 
     def policy_loaded(self, revision: PolicyRevision) -> None:
         """Count a loaded policy and name it as the one in force."""

@@ -16,11 +16,10 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from extauthz.errors import Refusal
-from extauthz.identity.authenticate import authenticate
 from extauthz.model.identity import Identity
 from extauthz.model.reason import REASONS, Reason
 from extauthz.ports import Evidence, Fetched, KeysOf, NeedsEvidence
-from tests.simulators.profiles import issuer_rules, profile, request
+from tests.simulators.profiles import issuer_rules, profile, prove, request
 from tests.simulators.tokens import AUDIENCE, ISSUER, NOW, TokenMaker, to_base64url
 
 MAKER = TokenMaker()
@@ -33,7 +32,7 @@ LOOKED_AGAIN = Evidence({KeysOf(ISSUER): Fetched.DONE})
 def outcome(authorization: str, evidence: Evidence = LOOKED_AGAIN) -> Identity | NeedsEvidence | Reason:
     """Return what a request with this header ends in."""
     try:
-        return authenticate(request(authorization), profile(), KEYS, evidence, NOW)
+        return prove(request(authorization), profile(), KEYS, evidence)
     except Refusal as refusal:
         return refusal.reason
 
@@ -222,7 +221,7 @@ def test_a_token_for_one_issuer_is_not_verified_with_anothers_keys() -> None:
     keys = MAKER.key_source(other)
     believed = profile(issuer_rules(), issuer_rules(other.issuer))
     with pytest.raises(Refusal) as refusal:
-        authenticate(request(f"Bearer {other.mint(iss=ISSUER)}"), believed, keys, LOOKED_AGAIN, NOW)
+        prove(request(f"Bearer {other.mint(iss=ISSUER)}"), believed, keys, LOOKED_AGAIN)
     assert refusal.value.reason is Reason.SIGNATURE_INVALID
 
 

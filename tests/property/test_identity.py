@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extauthz.errors import JoseError, Refusal
-from extauthz.identity.authenticate import authenticate
 from extauthz.jose.keyset import parse_keyset
 from extauthz.model.identity import Identity, Kind
 from extauthz.model.reason import REASONS, ReasonSpec
-from extauthz.ports import NO_EVIDENCE, NeedsEvidence
-from tests.simulators.profiles import bearer, profile, request
+from extauthz.ports import NeedsEvidence
+from tests.simulators.profiles import bearer, profile, prove, request
 from tests.simulators.tokens import AUDIENCE, ISSUER, NOW, TokenMaker, to_base64url
 
 MAKER = TokenMaker()
@@ -40,7 +39,7 @@ jwk_names = st.sampled_from(["kty", "crv", "x", "y", "n", "e", "kid", "alg", "us
 def identify(sent: Any) -> Identity | NeedsEvidence | ReasonSpec:
     """Return what a request ends in, for a refusal its meaning; anything else that is raised fails the test."""
     try:
-        found = authenticate(sent, profile(), KEYS, NO_EVIDENCE, NOW)
+        found = prove(sent, profile(), KEYS)
     except Refusal as refusal:
         return REASONS[refusal.reason]
     assert isinstance(found, Identity | NeedsEvidence)

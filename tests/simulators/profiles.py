@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from extauthz.identity.authenticate import authenticate
 from extauthz.identity.rules import IssuerRules, MappingRules, Profile
+from extauthz.identity.sources import Sources
+from extauthz.ledger import Ledger
+from extauthz.model.identity import Credential, Identity
 from extauthz.model.request import Body, BodyState, Headers, Request
-from tests.simulators.tokens import AUDIENCE, ISSUER
+from extauthz.ports import NO_EVIDENCE, Evidence, NeedsEvidence
+from tests.simulators.tokens import AUDIENCE, ISSUER, NOW, MemoryKeys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from extauthz.clock import Instant
 
 ALGORITHMS: Final = ("ES256", "RS256", "PS256", "EdDSA", "Ed25519")
 LEEWAY: Final = 5.0
@@ -58,3 +65,22 @@ def request(
 def bearer(token: str) -> Request:
     """Return a request that carries one bearer token."""
     return request(f"Bearer {token}")
+
+
+def sources(keys: MemoryKeys, evidence: Evidence = NO_EVIDENCE, **others: Any) -> Sources:
+    """Return sources of proof with these keys; `others` add more."""
+    return Sources(keys=keys, ledger=Ledger(keys), evidence=evidence, **others)
+
+
+def prove(
+    request: Request,
+    believed: Profile,
+    keys: MemoryKeys,
+    evidence: Evidence = NO_EVIDENCE,
+    *,
+    credential: Credential = Credential.BEARER,
+    at: Instant = NOW,
+) -> Identity | NeedsEvidence:
+    """Return the caller that a request proves, or what must be fetched first."""
+    found = authenticate(request, credential, believed, sources(keys, evidence), at)
+    return found if isinstance(found, NeedsEvidence) else found.identity

@@ -16,10 +16,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import Algorithm, ECAlgorithm, OKPAlgorithm, RSAAlgorithm, RSAPSSAlgorithm
 
 from extauthz.clock import Instant
-from extauthz.ports import EpochName, VerificationKey
+from extauthz.ports import VerificationKey
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from extauthz.model.state import StateName
 
 NOW: Final = Instant(1_790_000_000.0)
 """The instant at which default tokens are issued."""
@@ -107,7 +109,7 @@ class MemoryKeys:
         self.changes += 1
         return self
 
-    def read_epochs(self, names: tuple[EpochName, ...]) -> tuple[int, ...]:
+    def read_epochs(self, names: tuple[StateName, ...]) -> tuple[int, ...]:
         """Return how often keys were changed, for every issuer alike."""
         return tuple(self.changes for _ in names)
 

@@ -17,7 +17,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.verdict import StepUp
 from extauthz.policy.document import Part, Words
 from extauthz.policy.requirements.form import read_part
-from extauthz.policy.rules import MET, Finding, Unmet
+from extauthz.policy.rules import MET, Finding, Stateless, Unmet
 
 if TYPE_CHECKING:
     from extauthz.model.facts import Facts
@@ -33,7 +33,7 @@ class StepUpPart(Part):
 
 
 @dataclass(frozen=True, slots=True)
-class StepUpTo:
+class StepUpTo(Stateless):
     """How the caller must have signed in.
 
     Attributes:

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 
 from extauthz.errors import Refusal
-from extauthz.identity.authenticate import authenticate
 from extauthz.identity.rules import FixedValue, FromClaim, MappingRules
 from extauthz.model.identity import Identity, Kind, Principal
 from extauthz.model.reason import Reason
-from extauthz.ports import NO_EVIDENCE, KeysOf, NeedsEvidence
-from tests.simulators.profiles import LEEWAY, bearer, issuer_rules, profile, request
+from extauthz.ports import KeysOf, NeedsEvidence
+from tests.simulators.profiles import LEEWAY, bearer, issuer_rules, profile, prove, request
 from tests.simulators.tokens import ISSUER, NOW, MemoryKeys, TokenMaker
 
 MAKER = TokenMaker()
@@ -20,9 +19,7 @@ MAKER = TokenMaker()
 
 def identify(mapping: MappingRules | None = None, **claims: Any) -> Identity:
     """Return the identity of a token with these claims."""
-    found = authenticate(
-        bearer(MAKER.mint(**claims)), profile(issuer_rules(mapping=mapping)), MAKER.key_source(), NO_EVIDENCE, NOW
-    )
+    found = prove(bearer(MAKER.mint(**claims)), profile(issuer_rules(mapping=mapping)), MAKER.key_source())
     assert isinstance(found, Identity)
     return found
 
@@ -153,12 +150,12 @@ def test_a_request_without_a_credential_is_refused_before_any_key_is_looked_for(
     """The one door asks for a credential first."""
     keys = MemoryKeys()
     with pytest.raises(Refusal) as refusal:
-        authenticate(request(), profile(), keys, NO_EVIDENCE, NOW)
+        prove(request(), profile(), keys)
     assert refusal.value.reason is Reason.NO_CREDENTIALS
     assert keys.asked == []
 
 
 def test_a_need_for_evidence_passes_through_the_door() -> None:
     """The shell fetches and asks again."""
-    found = authenticate(bearer(MAKER.mint()), profile(), MemoryKeys(), NO_EVIDENCE, NOW)
+    found = prove(bearer(MAKER.mint()), profile(), MemoryKeys())
     assert found == NeedsEvidence(KeysOf(ISSUER))

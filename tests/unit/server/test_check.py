@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.model.decision import Decision
-    from extauthz.ports import Need
+    from extauthz.ports import Need, Spender
 
 PROXY = Proxy("edge")
 MAKER = TokenMaker()
@@ -127,7 +127,9 @@ class Records:
 class Shell:
     """A checker with everything round it within reach."""
 
-    def __init__(self, *, slots: int = 1, refuse_unrecorded: bool = True, capacity: int = 0) -> None:
+    def __init__(
+        self, *, slots: int = 1, refuse_unrecorded: bool = True, capacity: int = 0, spender: Spender | None = None
+    ) -> None:
         ruleset = compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())
         self.clock = ManualClock()
         self.keys = MemoryKeys()
@@ -144,6 +146,7 @@ class Shell:
             clock=self.clock,
             waiting=self.waiting,
             recall=Recall(self.keys, self.records, capacity),
+            spender=spender,
         )
         self.checker = Checker(rim, deadline=0.15, refuse_unrecorded=refuse_unrecorded)
 

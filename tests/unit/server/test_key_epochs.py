@@ -7,15 +7,16 @@ from itertools import pairwise
 import pytest
 
 from extauthz.errors import FetchError
-from extauthz.ports import EpochName, Fetched
+from extauthz.model.state import StateName
+from extauthz.ports import Fetched
+from extauthz.server.epochs import Epochs
 from tests.simulators.tokens import ISSUER
 from tests.unit.server.test_keys import COOL_DOWN, NEW, OLD, Stage, started
 
 
 def epoch_of(stage: Stage) -> int:
     """Return the epoch of the issuer's keys."""
-    (epoch,) = stage.keys.read_epochs((EpochName("keys", ISSUER),))
-    return epoch
+    return stage.keys.epoch(ISSUER)
 
 
 def test_the_epoch_is_another_when_the_key_document_is_and_only_then() -> None:
@@ -49,8 +50,10 @@ def test_without_usable_keys_the_epoch_is_negative() -> None:
 def test_epochs_are_told_in_the_order_asked_for_and_only_of_configured_issuers() -> None:
     """A name that nobody configured is a fault of ours, not an epoch that never changes."""
     with started() as stage:
-        known = EpochName("keys", ISSUER)
-        assert stage.keys.read_epochs((known, known)) == (epoch_of(stage),) * 2
-        assert stage.keys.read_epochs(()) == ()
-        with pytest.raises(KeyError):
-            stage.keys.read_epochs((EpochName("keys", "https://other.example"),))
+        known, unknown = StateName("keys", ISSUER), StateName("keys", "https://other.example")
+        epochs = Epochs({"keys": stage.keys.epoch})
+        assert epochs.read_epochs((known, known)) == (epoch_of(stage),) * 2
+        assert epochs.read_epochs(()) == ()
+        for nobodys in (unknown, StateName("weather", ISSUER)):
+            with pytest.raises(KeyError):
+                epochs.read_epochs((nobodys,))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from extauthz.config.settings import IssuerSettings
+from extauthz.config.issuers import IssuerSettings
 from extauthz.errors import FetchError
 from extauthz.limits import MAX_JWKS_BYTES
 from extauthz.server.keyorigin import KeyOrigin, discovery_locations, origin_of, refresh_interval

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from extauthz.clock import SystemClock
-from extauthz.config.settings import IssuerSettings
+from extauthz.config.issuers import IssuerSettings
 from extauthz.errors import FetchError
 from extauthz.ports import Fetched, KeysOf
 from extauthz.server.fetch import Egress

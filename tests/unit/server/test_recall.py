@@ -13,8 +13,8 @@ from extauthz.audit.writer import RecordWriter
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.ids import DecisionId, PolicyRevision
 from extauthz.model.reason import Reason
+from extauthz.model.state import StateName
 from extauthz.pipeline import Answer, Reusable
-from extauthz.ports import EpochName
 from extauthz.response.to_envoy import UNANSWERABLE
 from extauthz.server.recall import Recall, RecallCounts
 from tests.simulators.decisions import ALLOW, AT, decision_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.decision.keys import DecisionKey
 
-RESTS_ON = (EpochName("keys", "https://issuer.example"),)
+RESTS_ON = (StateName("keys", "https://issuer.example"),)
 DENIED_QUESTION = check_request(path="/things/7", headers={"authorization": f"Bearer {MAKER.mint(kind='user')}"})
 DENIED = (403, "no_permit")
 _ids = count()

@@ -1,0 +1,57 @@
+"""What proving a caller may look at, and what it results in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from extauthz.ports import NO_EVIDENCE, NOTHING
+
+if TYPE_CHECKING:
+    from extauthz.ledger import Ledger
+    from extauthz.model.identity import Identity
+    from extauthz.ports import (
+        ApiKeySource,
+        Evidence,
+        IntrospectionSource,
+        KeySource,
+        NonceSource,
+        Spend,
+        StatusListSource,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Everything in memory that can prove or disprove a credential.
+
+    Attributes:
+        keys: issuers' public keys.
+        introspections: answers of issuers about tokens.
+        status_lists: lists of revoked tokens.
+        api_keys: API keys of ours.
+        nonces: for DPoP proofs; None when none are asked for.
+        evidence: what was fetched for this request so far.
+        ledger: takes the name of every fact before it is looked at.
+    """
+
+    keys: KeySource
+    ledger: Ledger
+    introspections: IntrospectionSource = NOTHING
+    status_lists: StatusListSource = NOTHING
+    api_keys: ApiKeySource = NOTHING
+    nonces: NonceSource | None = None
+    evidence: Evidence = NO_EVIDENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A proven caller.
+
+    Attributes:
+        identity: who it is.
+        spends: what must be spent before the request may be allowed (the `jti` of a DPoP proof).
+    """
+
+    identity: Identity
+    spends: tuple[Spend, ...] = ()

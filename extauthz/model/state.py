@@ -1,0 +1,20 @@
+"""Names of facts that change while we run: what decisions look up, and what their epochs count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StateName:
+    """Names one changeable fact.
+
+    Attributes:
+        kind: what sort of fact. `keys` (of an issuer), `introspection` (of a token, by digest), `status_list` (by URI),
+            `api_key` (by its public part), `registry` (the whole of it), and the kinds of state that requirements ask
+            for: `approval ticket posture task session risk familiar workflow budget freeze`.
+        of: whose, or which one.
+    """
+
+    kind: str
+    of: str
