@@ -1,7 +1,8 @@
 """What is asked: tokens, serialised CheckRequests, and the answer that each must get.
 
 A question looks like an everyday API call: 1.3 kB, fifteen headers, an ES256 access token (RFC 9068). As behind a real
-proxy no two of them have the same request id, trace or stream id, so that no server gains by comparing bytes.
+proxy no two of them have the same request id, trace, stream id or time, so that no server gains by comparing bytes.
+Headers are shown line by line, as by the Envoy configurations in `envoy/` (`encode_raw_headers`).
 
 An entry of a questions file is: u32 length, payload, u16 HTTP status of the expected denial (0 for an allow), u8
 length, expected reason; integers big endian.
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from extauthz.gen.envoy.config.core.v3.address_pb2 import Address, SocketAddress
+from extauthz.gen.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
 from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
@@ -36,6 +39,8 @@ FRESH_TOKENS: Final = 10_000
 """Tokens that are asked about in an open loop, each for the first time."""
 WARM_TOKENS: Final = 1_000
 """Tokens that let a server get going before a measurement; asked about again and again."""
+
+_HERE: Final = SocketAddress(address="192.0.2.1", port_value=443)
 
 _ONE_TOKEN_QUESTIONS: Final = 1_000
 _REFUSED_TOKENS: Final = 256
@@ -88,18 +93,22 @@ class Question:
 
     def to_check_request(self) -> bytes:
         """Return the serialised `CheckRequest` that Envoy would send."""
+        lines = [HeaderValue(key=name, raw_value=value.encode()) for name, value in self.headers().items()]
         http = AttributeContext.HttpRequest(
             id=str(12345678901234567890 - self.number),
             method="GET",
-            headers=self.headers(),
+            header_map=HeaderMap(headers=lines),
             path=self.path,
             host=HOST,
             scheme="https",
             protocol="HTTP/2",
         )
         address = Address(socket_address=SocketAddress(address="198.51.100.7", port_value=40312))
+        time = Timestamp(seconds=1_790_000_000 + self.number // 1000, nanos=self.number % 1000 * 1_000_001)
         attributes = AttributeContext(
-            source=AttributeContext.Peer(address=address), request=AttributeContext.Request(http=http)
+            source=AttributeContext.Peer(address=address),
+            destination=AttributeContext.Peer(address=Address(socket_address=_HERE)),
+            request=AttributeContext.Request(time=time, http=http),
         )
         return CheckRequest(attributes=attributes).SerializeToString()
 

@@ -185,15 +185,11 @@ class _Visit:
 
 
 def _only_ask(bootstrap: dict[str, Any]) -> None:
-    """Leave nothing but the question: what is allowed is answered by Envoy itself, and nothing is logged.
-
-    Headers are sent as a map, since that is what the references read.
-    """
+    """Leave nothing but the question: what is allowed is answered by Envoy itself, and nothing is logged."""
     manager = find_connection_manager(bootstrap)
     manager.pop("access_log", None)
     answer = yaml.safe_load("{match: {prefix: /}, direct_response: {status: 200, body: {inline_string: fine}}}")
     manager["route_config"]["virtual_hosts"][0]["routes"] = [answer]
     ext_authz = find_ext_authz(bootstrap)
     ext_authz.pop("with_request_body", None)
-    ext_authz["encode_raw_headers"] = False
     ext_authz["grpc_service"]["timeout"] = "2s"

@@ -26,5 +26,5 @@ def parse_duration(value: object) -> float:
     return float(match[1]) * _UNIT_SECONDS[match[2]]
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration)]
+Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=str | float)]
 """Seconds."""

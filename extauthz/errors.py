@@ -27,14 +27,25 @@ class Refusal(ExtAuthzError):  # noqa: N818 — it is an outcome, not a fault of
             never echo what was sent, never quote an exception.
         inner: what happened, for the decision record only.
         remedies: what the client can do instead.
+        schemes: authentication schemes that the client tried, lower case, where the resource, which says which one
+            counts, is not known.
     """
 
-    def __init__(self, reason: Reason, detail: str = "", *, inner: str = "", remedies: tuple[Remedy, ...] = ()) -> None:
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str = "",
+        *,
+        inner: str = "",
+        remedies: tuple[Remedy, ...] = (),
+        schemes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(reason, detail, inner)
         self.reason = reason
         self.detail = detail
         self.inner = inner
         self.remedies = remedies
+        self.schemes = schemes
 
 
 class StrictJsonError(ExtAuthzError):
@@ -47,6 +58,10 @@ class JoseError(ExtAuthzError):
 
 class FetchError(ExtAuthzError):
     """Something remote did not answer, or not with what we can use."""
+
+
+class StateError(ExtAuthzError):
+    """The state cannot be read or written now. The message is for the operator: what is wrong, and the fix."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,3 +106,7 @@ class ConfigError(FileError):
 
 class PolicyError(FileError):
     """A policy file is wrong."""
+
+
+class RegistryError(FileError):
+    """A registry file is wrong."""

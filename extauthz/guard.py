@@ -31,7 +31,13 @@ def decided(steps: Callable[[], Verdict | NeedsEvidence]) -> Verdict | NeedsEvid
     try:
         verdict = steps()
     except Refusal as refusal:
-        return Deny(reason=refusal.reason, detail=refusal.detail, inner=refusal.inner, remedies=refusal.remedies)
+        return Deny(
+            reason=refusal.reason,
+            detail=refusal.detail,
+            inner=refusal.inner,
+            remedies=refusal.remedies,
+            schemes=refusal.schemes,
+        )
     except Exception as error:  # noqa: BLE001 — the boundary: an unforeseen failure must become a denial, not an RPC error
         _log.exception("decision failed", error=type(error).__name__)
         return Deny(reason=Reason.INTERNAL_ERROR, inner=type(error).__name__)

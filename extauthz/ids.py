@@ -32,3 +32,8 @@ def new_decision_id() -> DecisionId:
             digits = secrets.token_hex(_DECISION_ID_BYTES * _BATCH)
             size = 2 * _DECISION_ID_BYTES
             _unused.extend([DecisionId(f"d-{digits[at : at + size]}") for at in range(0, len(digits), size)])
+
+
+def new_random_bytes(size: int) -> bytes:
+    """Return `size` bytes that nobody can guess: secrets, salts, names."""
+    return secrets.token_bytes(size)

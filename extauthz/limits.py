@@ -47,6 +47,9 @@ time and are read differently by parsers that use doubles (RFC 8259 section 6)."
 MAX_BODY_JSON_BYTES: Final = 1024 * 1024
 """Bytes of a request body that policy may read."""
 
+MAX_FORM_FIELDS: Final = 256
+"""Fields of a form that policy reads; more is an attack on whoever parses them."""
+
 # --- tokens -----------------------------------------------------------------------------------------------------------
 
 MAX_TOKEN_BYTES: Final = 16384
@@ -69,13 +72,54 @@ arithmetic."""
 MAX_DELEGATION_DEPTH: Final = 4
 """Actors in one `act` chain (RFC 8693 section 4.1), the outermost included."""
 
+MAX_AUTHORIZATION_DETAILS: Final = 64
+"""Objects in `authorization_details`; a token of `MAX_TOKEN_BYTES` holds hardly more that mean anything."""
+
+MAX_MAPPED_LIST: Final = 256
+"""Texts that a mapping expression may give for one field of an identity."""
+
 DEFAULT_LEEWAY_SECONDS: Final = 5
 """Clock difference tolerated between issuers and us."""
+
+# --- client certificates ----------------------------------------------------------------------------------------------
+
+MAX_CERTIFICATE_BYTES: Final = 16384
+"""Bytes of one client certificate, DER. Usual ones have 500 to 2,000; long lists of names make the largest."""
+
+MAX_CHAIN_CERTIFICATES: Final = 8
+"""Certificates in one forwarded chain, the client's own included; real chains have two to four."""
+
+MAX_SPIFFE_ID_BYTES: Final = 2048
+"""Bytes of a SPIFFE ID (SPIFFE-ID, section 2.3)."""
+
+MAX_TRUST_DOMAIN_BYTES: Final = 255
+"""Bytes of a SPIFFE trust domain (SPIFFE-ID, section 2.3)."""
+
+MAX_AUTHORITIES_BYTES: Final = 1024 * 1024
+"""Bytes of a file of certificate authorities; a bundle of a hundred takes about 200 KiB."""
+
+MAX_PROOF_BYTES: Final = 8192
+"""Bytes of a DPoP proof, which holds a key and five short claims; with RSA keys of 8192 bits some 4 KiB."""
+
+MAX_PROOF_ID_CHARACTERS: Final = 256
+"""Characters of a proof's `jti`; 96 random bits are enough (RFC 9449 section 4.2)."""
+
+MIN_NONCE_SECRET_BYTES: Final = 32
+"""Bytes of the secret that nonces are made from: as many as the digest of the MAC has (RFC 2104 section 3)."""
 
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 MAX_JWKS_BYTES: Final = 512 * 1024
 """Bytes of a key set or discovery document that we read from an issuer."""
+
+MAX_INTROSPECTION_BYTES: Final = 16384
+"""Bytes of an issuer's answer about a token; it says what a token says, which is bounded alike."""
+
+MAX_SECRET_BYTES: Final = 4096
+"""Bytes of a file that holds a secret of ours."""
+
+MAX_STATUS_LISTS_BYTES: Final = 64 * 1024 * 1024
+"""Bytes of all status lists in memory together, inflated: the status of some five hundred million tokens."""
 
 MAX_KEYS_PER_ISSUER: Final = 100
 """Keys of one issuer that we keep."""
@@ -90,6 +134,9 @@ MAX_RSA_BITS: Final = 8192
 
 MAX_RECORDED_TEXT: Final = 1024
 """Characters of any text from a request that goes into a decision record or dynamic metadata."""
+
+MAX_RECORDED_LIST: Final = 64
+"""Entries of any list of a caller's (scopes, roles, groups) that go into a decision record; tokens rarely have ten."""
 
 MAX_ANSWER_HEADER_BYTES: Final = 16384
 """Bytes of one header value in an answer; Envoy's own bound for `HeaderValue.value`."""

@@ -14,7 +14,9 @@ from extauthz.decision.facts import gather_facts
 from extauthz.decision.lifetime import reusable_until
 from extauthz.decision.state import read_state
 from extauthz.identity.authenticate import authenticate
+from extauthz.identity.bindings import bind_roles
 from extauthz.identity.sources import Sources
+from extauthz.identity.standing import Known, require_standing
 from extauthz.ledger import Ledger
 from extauthz.model.decision import Decision, Target
 from extauthz.model.identity import ANONYMOUS, Identity
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extauthz.clock import Instant
+    from extauthz.identity.authorities import AuthoritySource
     from extauthz.identity.rules import Profile
     from extauthz.ids import DecisionId
     from extauthz.model.facts import AttributeValue
@@ -61,6 +64,7 @@ class Views:
         status_lists: lists of revoked tokens.
         api_keys: API keys of ours.
         nonces: for DPoP proofs; None when none are asked for.
+        authorities: who may vouch for client certificates.
         registry: declared identities and role bindings.
         state: facts that requirements ask for.
     """
@@ -72,11 +76,12 @@ class Views:
     status_lists: StatusListSource = NOTHING
     api_keys: ApiKeySource = NOTHING
     nonces: NonceSource | None = None
+    authorities: AuthoritySource = NOTHING
     registry: RegistrySource = NOTHING
     state: StateSource = NOTHING
 
-    def sources(self, evidence: Evidence, ledger: Ledger) -> Sources:
-        """Return what proving a caller may look at."""
+    def sources(self, evidence: Evidence, ledger: Ledger, max_check_age: float | None) -> Sources:
+        """Return what proving a caller may look at, and how old an issuer's word about a token may be."""
         return Sources(
             keys=self.keys,
             ledger=ledger,
@@ -84,7 +89,9 @@ class Views:
             status_lists=self.status_lists,
             api_keys=self.api_keys,
             nonces=self.nonces,
+            authorities=self.authorities,
             evidence=evidence,
+            max_check_age=max_check_age,
         )
 
 
@@ -130,6 +137,7 @@ class _Case:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     reusable: Reusable | None = None
     spends: tuple[Spend, ...] = ()
+    next_nonce: str = ""
 
 
 def check(  # noqa: PLR0913 — everything a decision depends on is an argument
@@ -162,6 +170,8 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
     )
     if isinstance(verdict, NeedsEvidence):
         return verdict
+    if isinstance(verdict, Deny) and verdict.reason is Reason.PROOF_NONCE_REQUIRED and views.nonces is not None:
+        case.next_nonce = views.nonces.nonce_at(at)
     decision = Decision(
         decision_id=decision_id,
         at=at,
@@ -172,6 +182,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         target=case.target,
         identity=case.identity,
         attributes=case.attributes,
+        next_nonce=case.next_nonce,
     )
     return Answer(to_envoy(decision), decision, case.reusable, case.spends if decision.allowed else ())
 
@@ -202,17 +213,20 @@ def _decide(  # noqa: PLR0913 — the same arguments
     # 3. Identify: Request → Identity. A bad credential is a refusal; `credential: none` is anonymous.
     #    The ledger notes the epoch of every fact before it is read, so that a kept decision knows what it rests on.
     ledger = Ledger(views.epochs)
-    identity = ANONYMOUS
+    known = Known(ANONYMOUS)
     if route.verify is not None:
         profile = views.profiles[route.verify]
-        proven = authenticate(request, route.credential, profile, views.sources(evidence, ledger), at)
+        proven = authenticate(request, route.credential, profile, views.sources(evidence, ledger, route.revalidate), at)
         if isinstance(proven, NeedsEvidence):
             return proven
-        identity, case.spends = proven.identity, proven.spends
-    case.identity = identity
-    require_within_tenants(identity, request, proxy)
-    # 4. Gather the facts that rules may see.
+        case.identity, case.spends = proven.identity, proven.spends
+        case.next_nonce = proven.next_nonce
+        known = require_standing(proven.identity, profile, request, at, registry=views.registry, ledger=ledger)
+    case.identity = known.identity
+    require_within_tenants(known.identity, request, proxy)
+    # 4. Gather the facts that rules may see, roles that the registry binds here included.
     case.attributes = route.read_attributes(request)
+    case.identity = identity = bind_roles(known, route.target, case.attributes, at)
     facts = gather_facts(request, identity, route.target, case.attributes, at)
     facts = read_state(route.rules, facts, views.state, ledger)
     # 5. Evaluate and combine: guards, forbids, permits → Verdict.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from extauthz.model.registry import NOT_DECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -12,9 +14,9 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
-    from extauthz.model.identity import Kind, Principal
+    from extauthz.model.identity import Identity, Kind
     from extauthz.model.reason import Reason
-    from extauthz.model.registry import Registration, RoleBinding
+    from extauthz.model.registry import Declared
     from extauthz.model.state import StateName
 
 
@@ -116,7 +118,7 @@ class Introspection:
 
 
 class IntrospectionSource(Protocol):
-    """Answers of issuers about tokens, from memory. Epoch: `introspection` of the digest in hexadecimal."""
+    """Answers of issuers about tokens, from memory. Epoch: `introspection` of `ISSUER DIGEST`, in hexadecimal."""
 
     def find_introspection(self, issuer: str, digest: bytes, at: Instant) -> Introspection | None:
         """Return what `issuer` said about the token with this SHA-256 digest, unless that is too old at `at`."""
@@ -141,7 +143,7 @@ class StatusList:
 
 
 class StatusListSource(Protocol):
-    """Verified status lists, from memory. Epoch: `status_list` of the URI."""
+    """Verified status lists, from memory. Epoch: `status_list` of `ISSUER URI`."""
 
     def find_status_list(self, issuer: str, uri: str, at: Instant) -> StatusList | None:
         """Return the list at `uri` that `issuer`'s tokens may point to, unless it is too old at `at`."""
@@ -192,12 +194,14 @@ class ApiKeySource(Protocol):
 class RegistrySource(Protocol):
     """Declared identities and role bindings, from memory. Epoch: `registry` of the empty text, for all of it."""
 
-    def find_registration(self, party: Principal, workload: str) -> Registration | None:
-        """Return what is declared about a party of a delegation; `workload` is its stable key, empty for actors."""
-        ...
+    def find_declared(self, identity: Identity) -> tuple[Declared, ...]:
+        """Return what is declared about each of `identity.involved`, in that order, all from one version.
 
-    def find_bindings(self, party: Principal, workload: str) -> tuple[RoleBinding, ...]:
-        """Return the roles that are bound to a party, wherever and until whenever they hold."""
+        The stable workload key belongs to the subject; actors have none.
+
+        Raises:
+            Refusal: `evidence_unavailable`: there is a registry, but it could never be read.
+        """
         ...
 
 
@@ -314,8 +318,7 @@ class EvidenceSource(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Occurrence:
+class Occurrence(NamedTuple):
     """What is its own in each repetition of a kept decision.
 
     Attributes:
@@ -371,13 +374,12 @@ class Nothing:
     def find_api_key(self, key_id: str) -> None:
         """Return None."""
 
-    def find_registration(self, party: Principal, workload: str) -> None:
-        """Return None."""
+    def find_declared(self, identity: Identity) -> tuple[Declared, ...]:
+        """Return that nothing is declared about anybody."""
+        return (NOT_DECLARED,) * len(identity.involved)
 
-    def find_bindings(self, party: Principal, workload: str) -> tuple[RoleBinding, ...]:
-        """Return none."""
-        del party, workload
-        return ()
+    def find_authorities(self, file: str) -> None:
+        """Return None."""
 
     def find_state(self, name: StateName, at: Instant) -> None:
         """Return None."""

@@ -22,7 +22,7 @@ _SECRET: Final = re.compile(
     r"eyJ[\w-]{5,}(?:\.[\w-]*)*"
     r"|(?<![\w-])[\w-]{16,}\.[\w-]{16,}\.[\w-]{16,}"
     # Prefixes that makers of long-lived secrets publish so that scanners can find them.
-    r"|(?:gh[oprsu]_|github_pat_|gl(?:pat|dt|rt|cbt|ptt|ft|soat)-|xox[a-z]-|hv[bsr]\.|[rs]k_live_|dop_v1_)[\w.-]{10,}"
+    r"|(?:gh[oprsu]_|github_pat_|gl(?:pat|dt|rt|cbt|ptt|ft|soat)-|xox[a-z]-|hv[bsr]\.|[rs]k_live_|dop_v1_|xak_)[\w.-]{10,}"
     r"|(?:sk-|npm_|pypi-AgE|AIza)[\w-]{20,}|A[KS]IA[A-Z0-9]{16}"
     # An authorization value that somebody quoted.
     r"|(?i:bearer|dpop|basic)(?:\s|%20|\+)+[\w.~+/=-]{20,}"

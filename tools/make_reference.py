@@ -1,4 +1,8 @@
-"""Write `docs/reference/reasons.md` from `extauthz/model/reason.py`; with `--check`, only say whether it is current."""
+"""Write the reference pages that are made from code; with `--check`, only say whether they are current.
+
+They are `docs/reference/reasons.md`, from `extauthz/model/reason.py`, and `docs/reference/policy.schema.json`, from the
+models of policy files.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,11 @@ from pathlib import Path
 
 from extauthz.model import reason as reasons
 from extauthz.model.reason import REASONS, Reason, ReasonSpec
+from extauthz.policy.schema import schema_text
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "reasons.md"
+SCHEMA = ROOT / "docs" / "reference" / "policy.schema.json"
 
 _HEAD = """\
 # Reason codes
@@ -63,12 +69,15 @@ def page() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write the page, or compare it; return the exit status."""
-    made = page()
+    """Write the pages, or compare them; return the exit status."""
+    made = {PAGE: page(), SCHEMA: schema_text()}
     if "--check" in arguments:
-        return 0 if PAGE.is_file() and PAGE.read_text(encoding="utf-8") == made else 1
+        return (
+            0 if all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in made.items()) else 1
+        )
     PAGE.parent.mkdir(parents=True, exist_ok=True)
-    PAGE.write_text(made, encoding="utf-8")
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
     return 0
 
 

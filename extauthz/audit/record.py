@@ -5,30 +5,46 @@ claims are not listed. Texts that clients choose (method, host, path, request id
 (`redact.py`). Session and token ids are identifiers and are kept, because revocation starts from them.
 
 What was not reached or is not known is absent. The shape is `record.schema.json`, beside this file; members are added,
-never renamed silently.
+never renamed silently. `format` says which members a record can have: in format 2 what policy decided on is there or
+named (`read_from`, `cut`), so that the decision can be made again under another policy.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.audit.redact import to_recorded
+from extauthz.limits import MAX_RECORDED_LIST
+from extauthz.model.identity import Binding
+from extauthz.model.shadow import Shadow, ShadowChange
 from extauthz.model.verdict import Allow, to_published
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from extauthz.clock import Instant
     from extauthz.model.decision import Decision, Target
     from extauthz.model.identity import Identity, Principal
+    from extauthz.model.registry import Registration
     from extauthz.model.request import Request
+    from extauthz.model.shadow import ShadowOutcome
     from extauthz.model.verdict import Trail, Verdict
     from extauthz.ports import Occurrence
+
+RECORD_FORMAT: Final = 2
+"""`format` of the records that we write; those before the second had none."""
+
+_NARROWING: Final = "extauthz."
+"""Context extensions that begin so speak to us; the operator wrote them, and they are few."""
 
 Record = dict[str, Any]
 """A JSON object as `record.schema.json` describes it."""
 
+_HEXADECIMAL: Final = re.compile(r"[0-9a-f-]{1,64}")
 _MICROSECONDS: Final = 1_000_000
 _OWN_TO_EACH: Final = ("time", "decision_id", "latency_us", "request_id", "trace_id")
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), check_circular=False)
@@ -48,6 +64,7 @@ def to_record(decision: Decision, latency: float) -> Record:
         "outcome": "allow" if decision.allowed else "deny",
         "reason": decision.reason.value,
         "latency_us": round(latency * _MICROSECONDS),
+        "format": RECORD_FORMAT,
     }
     _add_verdict(record, decision.verdict)
     if decision.policy:
@@ -56,6 +73,10 @@ def to_record(decision: Decision, latency: float) -> Record:
         record["proxy"] = decision.proxy
     if decision.target is not None:
         _add_target(record, decision.target)
+    if decision.home.namespace:
+        record["namespace"] = decision.home.namespace
+    if decision.home.owner:
+        record["policy_owner"] = decision.home.owner
     if decision.attributes:
         record["attributes"] = {
             name: to_recorded(value) if isinstance(value, str) else value for name, value in decision.attributes.items()
@@ -64,6 +85,8 @@ def to_record(decision: Decision, latency: float) -> Record:
         _add_identity(record, decision.identity)
     if decision.request is not None:
         _add_request(record, decision.request)
+    if decision.shadow is not None:
+        record["shadow"] = decision.shadow
     return record
 
 
@@ -79,7 +102,7 @@ def to_repeated_line(common: bytes, occurrence: Occurrence) -> bytes:
         common: from `to_common`.
         occurrence: what is its own.
     """
-    ids = f',"request_id":{_ENCODER.encode(to_recorded(occurrence.request_id))}' if occurrence.request_id else ""
+    ids = f',"request_id":{_to_quoted(occurrence.request_id)}' if occurrence.request_id else ""
     if occurrence.trace_id:
         ids += f',"trace_id":"{occurrence.trace_id}"'
     own = (
@@ -89,9 +112,34 @@ def to_repeated_line(common: bytes, occurrence: Occurrence) -> bytes:
     return own.encode("ascii") + common
 
 
+def _to_quoted(request_id: str) -> str:
+    """Return a request id as JSON text. A UUID, as Envoy makes them, is recorded as it is."""
+    if _HEXADECIMAL.fullmatch(request_id) is not None:
+        return f'"{request_id}"'
+    return _ENCODER.encode(to_recorded(request_id))
+
+
 def to_line(record: Record) -> bytes:
     """Return a record as one line of JSON, newline included."""
+    shadow = record.get("shadow")
+    if isinstance(shadow, Shadow):  # Not earlier: it may have become known since the record was built.
+        record = {**record, "shadow": _to_shadow(shadow.outcome)} if _is_told(shadow) else _without_shadow(record)
     return _ENCODER.encode(record).encode("ascii") + b"\n"
+
+
+def _is_told(shadow: Shadow) -> bool:
+    return shadow.outcome is not None and shadow.outcome.change is not ShadowChange.SKIPPED
+
+
+def _without_shadow(record: Record) -> Record:
+    return {name: value for name, value in record.items() if name != "shadow"}
+
+
+def _to_shadow(outcome: ShadowOutcome | None) -> dict[str, str]:
+    if outcome is None:
+        return {}
+    known = (("reason", outcome.reason), ("rule", outcome.rule))
+    return {"outcome": outcome.outcome, "policy": outcome.policy} | {name: text for name, text in known if text}
 
 
 def to_rfc3339(at: Instant) -> str:
@@ -134,6 +182,11 @@ def _to_rules(trail: Trail) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _add_target(record: Record, target: Target) -> None:
     record["resource"] = target.resource
     record["action"] = target.action
+    if target.verify:
+        record["verify"] = target.verify
+        record["credential"] = target.credential
+    if target.read_from:
+        record["read_from"] = dict(target.read_from)
 
 
 def _add_identity(record: Record, identity: Identity) -> None:
@@ -149,18 +202,57 @@ def _add_identity(record: Record, identity: Identity) -> None:
         ("token_id", identity.token_id),
         ("workload", identity.workload),
         ("profile", identity.profile),
+        ("acr", identity.acr),
+        ("environment", identity.environment),
+        ("device", identity.device),
+        ("transaction", identity.transaction),
+        *_declared(identity.registration),
     )
     record.update((name, to_recorded(text)) for name, text in known if text)
+    if identity.binding is not Binding.NONE:
+        record["binding"] = identity.binding.value
+    for name, instant in (("auth_time", identity.auth_time), ("checked_at", identity.checked_at)):
+        if instant is not None:
+            record[name] = to_rfc3339(instant)
+    lists = (
+        ("scopes", sorted(identity.scopes)),
+        ("groups", sorted(identity.groups)),
+        ("amr", list(identity.amr)),
+        ("transaction_scopes", sorted(identity.transaction_scopes)),
+        ("transaction_workloads", list(identity.transaction_workloads)),
+        # Their other members may be what should not lie about in logs: accounts, amounts.
+        ("authorization_details", [str(granted["type"]) for granted in identity.authorization_details]),
+    )
+    _add_lists(record, lists)
 
 
-def _to_party(party: Principal) -> dict[str, str]:
+def _declared(entry: Registration | None) -> tuple[tuple[str, str], ...]:
+    if entry is None:
+        return ()
+    members = (("registration", entry.name), ("owner", entry.owner), ("purpose", entry.purpose))
+    return (*members, ("peer_group", entry.peer_group))
+
+
+def _add_lists(entry: dict[str, Any], lists: Iterable[tuple[str, list[str]]]) -> None:
+    """Add the lists that are not empty; one that is too long is cut, and `cut` says so."""
+    for name, texts in lists:
+        if texts:
+            entry[name] = [to_recorded(text) for text in texts[:MAX_RECORDED_LIST]]
+        if len(texts) > MAX_RECORDED_LIST:
+            entry["cut"] = [*entry.get("cut", ()), name]
+
+
+def _to_party(party: Principal) -> dict[str, Any]:
     known = (
         ("issuer", party.issuer),
         ("subject", party.subject),
         ("kind", party.kind.value if party.kind is not None else ""),
         ("client", party.client),
     )
-    return {name: to_recorded(text) for name, text in known if text}
+    entry: dict[str, Any] = {name: to_recorded(text) for name, text in known if text}
+    if party.roles:
+        _add_lists(entry, (("roles", sorted(party.roles)),))
+    return entry
 
 
 def _add_request(record: Record, request: Request) -> None:
@@ -169,7 +261,14 @@ def _add_request(record: Record, request: Request) -> None:
         ("host", request.host),
         ("path", request.path),
         ("source", request.source.address),
+        ("principal", request.source.principal),
+        ("sni", request.source.sni),
+        ("upgrade", request.upgrade),
+        ("preflight", request.preflight_method),
         ("request_id", request.request_id),
         ("trace_id", request.trace_id),
     )
     record.update((name, to_recorded(text)) for name, text in known if text)
+    narrowed = {name: to_recorded(text) for name, text in request.context.items() if name.startswith(_NARROWING)}
+    if narrowed:
+        record["context"] = narrowed

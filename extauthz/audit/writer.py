@@ -11,12 +11,16 @@ fills and the overflow rule holds. A line is finished or taken back, so none is 
 **Durability.** A written line is with the operating system; there is no fsync per record. A crash of the process loses
 what waits in the queue, a power cut what the system had not flushed.
 
+**Samples.** Of allows that the policy marks `sampled` a share is recorded, chosen by the decision id alone, so every
+node chooses alike; the others are counted. Each record of a sample names the share.
+
 Records are built by `offer` in the caller's thread: the queue then holds small bounded dicts, not requests with bodies
 and tokens. Text is made of them in the writer's thread.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -30,6 +34,7 @@ from extauthz.audit.target import FileTarget, LineTarget, StdoutTarget
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
     from extauthz.ports import Occurrence
 
@@ -37,6 +42,11 @@ Repetition = tuple[bytes, "Occurrence"]
 """A kept decision's common part and what is its own; the line is made in the writer's thread."""
 
 _log = structlog.get_logger(__name__)
+
+_SAMPLE: Final = "sample"
+"""The member that names the share of a sample."""
+
+_DIGEST_BYTES: Final = 8
 
 _BATCH: Final = 512
 """Records that are written in one system call at most."""
@@ -54,6 +64,7 @@ class RecordCounts:
         refused: records that found no room and were refused.
         dropped: records that found no room and were lost (`overflow: drop`).
         waiting: records taken and not written yet.
+        sampled_out: allows that are not in the sample.
         failing: whether the last attempt to write failed.
     """
 
@@ -62,6 +73,7 @@ class RecordCounts:
     dropped: int
     waiting: int
     failing: bool
+    sampled_out: int = 0
 
 
 class RecordWriter:
@@ -71,6 +83,7 @@ class RecordWriter:
         path: file to append to, or `-` for standard output.
         queue: records that may wait.
         overflow: what `offer` does when they do.
+        sample: the share of allows marked `sampled` that is recorded, from 0 to 1.
         first_pause: seconds before the second attempt after a failed write; each further pause is twice as long.
         longest_pause: seconds, the most that a pause grows to.
 
@@ -78,18 +91,21 @@ class RecordWriter:
         OSError: the file cannot be opened. The server must not start without its records.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — each is a setting of its own
         self,
         path: Path | Literal["-"],
         *,
         queue: int = 10_000,
         overflow: Literal["refuse", "drop"] = "refuse",
+        sample: float = 1.0,
         first_pause: float = 0.1,
         longest_pause: float = 5.0,
     ) -> None:
         self._target: LineTarget = StdoutTarget() if path == "-" else FileTarget(path)
         self._capacity = queue
         self._overflow = overflow
+        self._sample = sample
+        self._sample_mark = b"," + to_line({_SAMPLE: sample})[1:]
         self._first_pause = first_pause
         self._longest_pause = longest_pause
         self._queue: deque[Record | Repetition] = deque()
@@ -99,22 +115,43 @@ class RecordWriter:
         self._abandoned = False
         self._reopen_wanted = False
         self._in_hand = 0
-        self._written = self._refused = self._dropped = 0
+        self._written = self._refused = self._dropped = self._sampled_out = 0
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="extauthz-records", daemon=True)
         self._thread.start()
 
     def offer(self, decision: Decision, latency: float) -> bool:
         """Take one decision for the record without blocking; return False when there is no room, or after `close`."""
-        return self._take(_build(decision, latency))
+        if self._is_sampled(decision) and self._is_left_out(decision.decision_id):
+            return True
+        return self._take(self._record_of(decision, latency))
 
     def prepare(self, decision: Decision) -> bytes:
         """Return what the records of all repetitions of a decision have in common."""
-        return to_common(_build(decision, 0.0))
+        return to_common(self._record_of(decision, 0.0))
 
     def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
         """Take a repetition of a kept decision like `offer` takes a decision."""
+        if common.endswith(self._sample_mark) and self._is_left_out(occurrence.decision_id):
+            return True
         return self._take((common, occurrence))
+
+    def _is_sampled(self, decision: Decision) -> bool:
+        return self._sample < 1 and decision.sampled
+
+    def _record_of(self, decision: Decision, latency: float) -> Record:
+        record = _build(decision, latency)
+        if self._is_sampled(decision):
+            record[_SAMPLE] = self._sample  # The last member, where `offer_again` looks for it.
+        return record
+
+    def _is_left_out(self, decision_id: DecisionId) -> bool:
+        digest = hashlib.blake2b(decision_id.encode(), digest_size=_DIGEST_BYTES).digest()
+        if int.from_bytes(digest, "big") < self._sample * 2 ** (8 * _DIGEST_BYTES):
+            return False
+        with self._changed:
+            self._sampled_out += 1
+        return True
 
     def _take(self, record: Record | Repetition) -> bool:
         with self._changed:
@@ -132,7 +169,7 @@ class RecordWriter:
         """Return how the writer fares now."""
         with self._changed:
             waiting = len(self._queue) + self._in_hand
-            return RecordCounts(self._written, self._refused, self._dropped, waiting, self._failing)
+            return RecordCounts(self._written, self._refused, self._dropped, waiting, self._failing, self._sampled_out)
 
     def reopen(self) -> None:
         """Open the file by its name again, soon; for log rotation by renaming."""

@@ -14,12 +14,15 @@ _COMMANDS: Final = {
     "serve": ("extauthz.cli.serve:serve_app", "Answer Envoy's questions until told to stop."),
     "config": ("extauthz.cli.config:config_app", "Print the settings in force."),
     "policy": ("extauthz.cli.policy:policy_app", "Check policy files."),
+    "identities": ("extauthz.cli.identities:identities_app", "Show the registry: identities, roles, what is overdue."),
+    "token": ("extauthz.cli.token:token_app", "Explain a token."),
+    "keys": ("extauthz.cli.keys:keys_app", "Make, list, replace and revoke API keys."),
     "health": ("extauthz.cli.health:health_app", "Ask a running server whether it serves."),
     "demo": ("extauthz.cli.demo:demo_app", "See it work behind a real Envoy."),
 }
 """Name → where its typer app is, and its line in `--help`."""
 
-_GROUPS: Final = frozenset({"policy", "demo"})
+_GROUPS: Final = frozenset({"keys", "policy", "demo", "identities", "token"})
 """Commands with commands of their own; typer would flatten a group of one into that one."""
 
 

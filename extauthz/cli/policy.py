@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
+from extauthz.cli.policy_compare import diff, replay
+from extauthz.cli.policy_explain import explain
+from extauthz.cli.policy_testing import run_tests
 from extauthz.errors import ConfigError, PolicyError
 
-policy_app = typer.Typer(name="policy", help="Check policy files.", no_args_is_help=True)
+policy_app = typer.Typer(name="policy", help="Check, test, explain and compare policies.", no_args_is_help=True)
+policy_app.command("test")(run_tests)
+policy_app.command()(explain)
+policy_app.command()(diff)
+policy_app.command()(replay)
 
 
 @policy_app.callback()

@@ -24,8 +24,23 @@ def weakenings(settings: Settings) -> list[str]:
     found += [
         f"issuers[{issuer.issuer}].keys.insecure_http: whoever is on the path can forge this issuer's tokens"
         for issuer in settings.issuers
-        if issuer.keys.insecure_http
+        if issuer.keys is not None and issuer.keys.insecure_http
     ]
+    found += [
+        f"issuers[{issuer.issuer}].introspection.insecure_http: whoever is on the path reads tokens and our secret"
+        for issuer in settings.issuers
+        if issuer.introspection is not None and issuer.introspection.insecure_http
+    ]
+    for issuer in settings.issuers:
+        lists = issuer.status_list
+        if lists is not None and lists.insecure_http:
+            found.append(
+                f"issuers[{issuer.issuer}].status_list.insecure_http: whoever is on the path can hold lists back"
+            )
+        if lists is not None and lists.ignored:
+            found.append(
+                f"issuers[{issuer.issuer}].status_list.ignored: tokens that this issuer has revoked are accepted"
+            )
     return found
 
 
@@ -36,6 +51,11 @@ def cautions(settings: Settings) -> list[str]:
         found.append(
             "no proxy is configured: every question is refused with `proxy_unauthenticated`; add one to `proxies`"
         )
-    if not settings.issuers:
+    if settings.state is not None and settings.state.memory:
+        found.append("the state is in memory: a restart forgets what was used up; set `state.path` in production")
+    if not settings.issuers and not settings.profiles:  # A profile that accepts nobody is an error of its own.
         found.append("no issuer is configured: only resources with `credential: none` can be reached")
+    refusing = [name for name, profile in settings.profiles.items() if profile.unknown_identities == "refuse"]
+    if not settings.registry.paths and (refusing or settings.registry.unknown == "refuse"):
+        found.append("unknown identities are refused and there is no registry: name its files under `registry.paths`")
     return found

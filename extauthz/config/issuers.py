@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
+from extauthz.config.introspection import IntrospectionSettings
+from extauthz.config.mapping import MappingSettings
 from extauthz.config.section import Section
+from extauthz.config.statuslists import StatusListSettings
 from extauthz.durations import Duration
 from extauthz.limits import DEFAULT_LEEWAY_SECONDS
-from extauthz.model.identity import Kind
+
+_TRUST_DOMAIN: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}")
+"""The ID of a trust domain (SPIFFE-ID, section 2.1)."""
+
+_SVID_ALGORITHMS: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512))
+"""JWT-SVID, section 2.1."""
 
 
 class KeySettings(Section):
@@ -19,7 +28,13 @@ class KeySettings(Section):
     discovery: bool = Field(default=False, description="Read `jwks_uri` from the issuer's discovery document.")
     url: str | None = Field(default=None, description="URL of the JWK set.")
     file: Path | None = Field(default=None, description="File with a JWK set; read again when it changes.")
-    refresh: Duration = Field(default=300.0, description="How often the set is fetched in the background.")
+    refresh: Duration = Field(
+        default=300.0,
+        description="How often the set is fetched in the background, unless it says that it is good for less.",
+    )
+    refresh_min: Duration = Field(
+        default=30.0, description="Shortest time between two background fetches, whatever the set says."
+    )
     cool_down: Duration = Field(default=10.0, description="Shortest time between fetches that an unknown `kid` causes.")
     max_age: Duration = Field(
         default=86400.0, description="A set older than this is not used any more: the issuer is unavailable."
@@ -35,51 +50,63 @@ class KeySettings(Section):
         return self
 
 
-class ClaimSource(Section):
-    """Where an identity field comes from: a claim, or a fixed value."""
-
-    claim: str | None = Field(default=None, description="Claim name; dots step into objects (`realm_access.roles`).")
-    value: str | None = Field(default=None, description="Fixed text.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> ClaimSource:
-        if (self.claim is None) == (self.value is None):
-            message = "give exactly one of claim, value"
-            raise ValueError(message)
-        return self
-
-
-class MappingSettings(Section):
-    """Claims → identity fields."""
-
-    kind: ClaimSource = Field(
-        default=ClaimSource(claim="kind"),
-        description="`user`, `service`, `workload`, `ci`, `agent` or `third_party`; anything else refuses the token.",
-    )
-    tenant: ClaimSource = Field(default=ClaimSource(claim="tenant"), description="Tenant.")
-    roles: ClaimSource = Field(default=ClaimSource(claim="roles"), description="List of roles.")
-    groups: ClaimSource = Field(default=ClaimSource(claim="groups"), description="List of groups.")
-    session: ClaimSource = Field(default=ClaimSource(claim="sid"), description="Session id.")
-
-    @model_validator(mode="after")
-    def _known_kind(self) -> MappingSettings:
-        kinds = [kind.value for kind in Kind if kind is not Kind.ANONYMOUS]
-        if self.kind.value is not None and self.kind.value not in kinds:
-            message = f"kind.value must be one of {', '.join(kinds)}"
-            raise ValueError(message)
-        return self
-
-
 class IssuerSettings(Section):
     """An issuer whose tokens can be accepted."""
 
     issuer: str = Field(description="The exact `iss`.")
-    keys: KeySettings
+    tokens: Literal["jwt", "opaque"] = Field(
+        default="jwt", description="`opaque`: whatever its tokens look like, it is asked about each (`introspection`)."
+    )
+    keys: KeySettings | None = Field(default=None, description="Needed for `tokens: jwt`, and for signed status lists.")
+    introspection: IntrospectionSettings | None = Field(
+        default=None, description="Needed for `tokens: opaque`, and for the requirement `revalidate`."
+    )
+    status_list: StatusListSettings | None = Field(
+        default=None, description="Without it a token that names a status list is refused."
+    )
     algorithms: tuple[
         Literal["ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "EdDSA", "Ed25519"],
         ...,
     ] = Field(default=("ES256", "RS256"), min_length=1, description="Accepted signature algorithms.")
-    profile: Literal["rfc9068"] = Field(default="rfc9068", description="Shape of its tokens (RFC 9068 access tokens).")
+    profile: Literal["rfc9068", "oidc", "github_actions", "gitlab_ci", "kubernetes", "spiffe"] = Field(
+        default="rfc9068",
+        description="What its tokens look like: access tokens by RFC 9068; those of OpenID providers that do not follow "
+        "it; tokens of CI jobs; of Kubernetes service accounts; JWT-SVIDs (`issuer` is then `spiffe://TRUST-DOMAIN`).",
+    )
+    required_claims: tuple[str, ...] = Field(
+        default=(), description="Claims that must be there besides those that `profile` asks for."
+    )
+    accept_id_tokens: bool = Field(
+        default=False, description="WEAKENS: with `profile: oidc`, take ID tokens (with `nonce` or `at_hash`) as well."
+    )
     max_lifetime: Duration = Field(default=3600.0 * 12, description="Longest `exp` - `iat` accepted.")
     leeway: Duration = Field(default=float(DEFAULT_LEEWAY_SECONDS), le=300, description="Clock difference tolerated.")
     map: MappingSettings = MappingSettings()
+
+    @model_validator(mode="after")
+    def _provable(self) -> IssuerSettings:
+        if self.tokens == "jwt" and self.keys is None:
+            message = "give `keys`, or `tokens: opaque` with `introspection`"
+            raise ValueError(message)
+        if self.tokens == "opaque" and self.introspection is None:
+            message = "`tokens: opaque` needs `introspection`"
+            raise ValueError(message)
+        return self
+
+    @model_validator(mode="after")
+    def _fits_profile(self) -> IssuerSettings:
+        if self.accept_id_tokens and self.profile != "oidc":
+            message = "`accept_id_tokens` needs `profile: oidc`"
+            raise ValueError(message)
+        if self.profile != "spiffe":
+            return self
+        if _TRUST_DOMAIN.fullmatch(self.issuer) is None:
+            message = "with `profile: spiffe` the issuer is the trust domain, for example spiffe://example.org"
+            raise ValueError(message)
+        if self.keys is None or self.keys.discovery or self.tokens != "jwt":
+            message = "`profile: spiffe` needs `keys.url` or `keys.file`: where the bundle of the trust domain is"
+            raise ValueError(message)
+        if not _SVID_ALGORITHMS.issuperset(self.algorithms):
+            message = "`profile: spiffe` takes RS, PS and ES algorithms only"
+            raise ValueError(message)
+        return self

@@ -10,9 +10,14 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from extauthz.config.dpop import NonceSettings, require_proofs_can_be_spent
+from extauthz.config.egress import EgressSettings
+from extauthz.config.evidence import require_evidence_fits
 from extauthz.config.issuers import IssuerSettings
 from extauthz.config.profiles import ProfileSettings
+from extauthz.config.registry import RegistrySettings
 from extauthz.config.section import Section
+from extauthz.config.state import StateSettings, require_state_fits
 from extauthz.durations import Duration
 
 
@@ -77,6 +82,9 @@ class RecordSettings(Section):
         default="refuse",
         description="When records cannot be written: `refuse` answers 503 instead of an allow without a record; "
         "`drop` (WEAKENS) counts and goes on.",
+    )
+    sample: float = Field(
+        default=1.0, ge=0, le=1, description="Share of the allows that policy marks `record: sampled` which is kept."
     )
 
 
@@ -148,6 +156,10 @@ class Settings(Section):
     """Everything `extauthz serve` needs to know."""
 
     policy: tuple[Path, ...] = Field(min_length=1, description="Policy files, or directories of `*.yaml` files.")
+    policy_shadow: tuple[Path, ...] = Field(
+        default=(),
+        description="A policy that only looks on: what it would answer otherwise is counted and recorded; empty is none.",
+    )
     listeners: tuple[ListenerSettings, ...] = Field(default=(ListenerSettings(address="127.0.0.1:9191"),), min_length=1)
     proxies: tuple[ProxySettings, ...] = Field(default=(), description="Who may ask.")
     issuers: tuple[IssuerSettings, ...] = Field(default=(), description="Who may vouch for callers.")
@@ -155,6 +167,12 @@ class Settings(Section):
     acr: dict[str, tuple[str, ...]] = Field(
         default={},
         description="Authentication contexts: which others also satisfy one. Levels are not ordered by themselves.",
+    )
+    dpop: NonceSettings = NonceSettings()
+    egress: EgressSettings = EgressSettings()
+    registry: RegistrySettings = RegistrySettings()
+    state: StateSettings | None = Field(
+        default=None, description="Needed for what must be remembered: API keys, and proofs that are good for one request."
     )
     server: ServerSettings = ServerSettings()
     cache: CacheSettings = CacheSettings()
@@ -174,6 +192,13 @@ class Settings(Section):
                 if issuer not in known:
                     message = f"profiles.{name}: issuer {issuer!r} is not configured under `issuers`"
                     raise ValueError(message)
+            transactions = profile.transaction_tokens
+            if transactions is not None and transactions.issuer not in known:
+                message = f"profiles.{name}.transaction_tokens: its issuer is not configured under `issuers`"
+                raise ValueError(message)
+        require_evidence_fits(self)
+        require_state_fits(self)
+        require_proofs_can_be_spent(self)
         names = [proxy.name for proxy in self.proxies]
         if len(set(names)) != len(names):
             message = "two proxies have the same `name`"

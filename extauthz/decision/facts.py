@@ -41,6 +41,12 @@ def gather_facts(
     variables["identity.groups"] = sorted(identity.groups)
     variables["identity.amr"] = list(identity.amr)
     variables["identity.human"] = identity.human
+    variables["identity.registered"] = identity.registration is not None
+    variables["identity.delegated"] = identity.actor is not None
+    variables["delegation.depth"] = len(identity.involved) - 1
+    if identity.transaction:
+        variables["transaction.scopes"] = sorted(identity.transaction_scopes)
+        variables["transaction.workloads"] = list(identity.transaction_workloads)
     kinds = [party.kind.value for party in identity.involved if party.kind is not None]
     if len(kinds) == len(identity.involved):
         variables["involved.kinds"] = kinds
@@ -57,7 +63,12 @@ def _known_texts(request: Request, identity: Identity, target: Target) -> Iterat
         "identity.acr": identity.acr,
         "identity.workload": identity.workload,
         "identity.profile": identity.profile,
+        "identity.environment": identity.environment,
+        "identity.credential": identity.credential.value,
+        "identity.binding": identity.binding.value,
+        **_declared(identity),
         **(_party("actor", identity.actor) if identity.actor is not None else {}),
+        "transaction.id": identity.transaction,
         "request.method": request.method,
         "request.host": request.host,
         "request.path": request.path,
@@ -68,6 +79,17 @@ def _known_texts(request: Request, identity: Identity, target: Target) -> Iterat
         "resource.action": target.action,
     }
     return ((name, text) for name, text in texts.items() if text)
+
+
+def _declared(identity: Identity) -> dict[str, str]:
+    entry = identity.registration
+    if entry is None:
+        return {}
+    return {
+        "identity.owner": entry.owner,
+        "identity.purpose": entry.purpose,
+        "identity.peer_group": entry.peer_group,
+    }
 
 
 def _party(name: str, party: Principal) -> dict[str, str]:

@@ -30,6 +30,7 @@ _KEPT: Final = frozenset(
         Reason.NO_PERMIT,
         Reason.FORBIDDEN,
         Reason.INSUFFICIENT_SCOPE,
+        Reason.AUTHORIZATION_DETAILS_MISSING,
         Reason.ROLE_MISSING,
         Reason.TENANT_MISMATCH,
         Reason.STEP_UP_REQUIRED,

@@ -117,13 +117,41 @@ def optional_instant(claims: Mapping[str, Any], name: str) -> Instant | None:
     return required_instant(claims, name) if name in claims else None
 
 
-def scopes_of(claims: Mapping[str, Any]) -> frozenset[str]:
-    """Return the members of the `scope` string (RFC 6749 section 3.3); none when it is absent or empty.
+def client_of(claims: Mapping[str, Any], names: tuple[str, ...], *, required: bool) -> str:
+    """Return the client that one of the claims `names` gives; empty when there is none and none is required.
 
     Raises:
-        Refusal: it is no string, or a member holds a character that scopes cannot have.
+        Refusal: it is missing, mistyped, or two of them contradict each other.
     """
-    value = claims.get("scope", "")
+    found = dict.fromkeys(required_text(claims, name) for name in names if name in claims)
+    if required and not found:
+        refuse_claim(names[0], "there")
+    if len(found) > 1:
+        refuse_claim(names[0], f"the same client as in {' and '.join(names[1:])}, where they are there")
+    return next(iter(found), "")
+
+
+def scopes_of(claims: Mapping[str, Any], names: tuple[str, ...] = ("scope",)) -> frozenset[str]:
+    """Return the scopes that the claims `names` give; none when they are absent or empty.
+
+    `scope` is a string of scopes separated by spaces (RFC 6749 section 3.3). `scp`, which some providers have instead,
+    is such a string or a list.
+
+    Raises:
+        Refusal: one has another type, a scope holds a character that scopes cannot have, or two contradict each other.
+    """
+    found = {frozenset(_scopes(claims[name], name)) for name in names if name in claims}
+    if len(found) > 1:
+        refuse_claim(names[0], f"the same as {' and '.join(names[1:])}, where both are there")
+    return next(iter(found), frozenset())
+
+
+def _scopes(value: Any, name: str) -> list[str]:
+    if isinstance(value, list) and name != "scope":
+        scopes = list(texts_of(value, name))
+        value = " ".join(scopes)
+        if any(" " in scope for scope in scopes):
+            refuse_claim(name, "a list of scopes, each without spaces")
     if not isinstance(value, str) or _SCOPES.fullmatch(value) is None:
-        refuse_claim("scope", "a string of scopes separated by spaces")
-    return frozenset(value.split())
+        refuse_claim(name, "a string of scopes separated by spaces")
+    return value.split()

@@ -34,7 +34,8 @@ _TOKEN_FIELD: Final = re.compile(
 _FORM: Final = "application/x-www-form-urlencoded"
 
 _USE_ONE = "Send exactly one credential, in one Authorization header."
-_USE_HEADER = "Send a token as `Authorization: Bearer TOKEN`."
+_USE_BEARER = "Send a token as `Authorization: Bearer TOKEN`."
+_USE_DPOP = "Send a token as `Authorization: DPoP TOKEN` with a proof in the DPoP header."
 
 
 def find_bearer(request: Request) -> UnverifiedToken:
@@ -44,27 +45,40 @@ def find_bearer(request: Request) -> UnverifiedToken:
         Refusal: `no_credentials` when there is none or it is of another scheme (so the challenge carries no error),
             `credentials_ambiguous` when there may be two, `credentials_malformed` when it is no token.
     """
+    return _find_token(request, "bearer", _USE_BEARER)
+
+
+def find_dpop_token(request: Request) -> UnverifiedToken:
+    """Return the one token that the request presents under the scheme DPoP (RFC 9449 section 7.1).
+
+    Raises:
+        Refusal: as in `find_bearer`.
+    """
+    return _find_token(request, "dpop", _USE_DPOP)
+
+
+def _find_token(request: Request, wanted: str, fix: str) -> UnverifiedToken:
     lines = request.headers.all(_CARRIER)
     if not lines:
-        raise Refusal(Reason.NO_CREDENTIALS, _USE_HEADER)
-    # A comma is in no bearer token; it is how proxies join two lines, and how two challenges' answers look.
+        raise Refusal(Reason.NO_CREDENTIALS, fix)
+    # A comma is in no token; it is how proxies join two lines, and how two challenges' answers look.
     if len(lines) > 1 or "," in lines[0]:
         raise Refusal(Reason.CREDENTIALS_AMBIGUOUS, _USE_ONE)
     scheme, _, rest = lines[0].partition(" ")
-    if scheme.lower() != "bearer":  # RFC 9110 section 11.1: schemes are compared without regard to case
-        raise Refusal(Reason.NO_CREDENTIALS, _USE_HEADER)
-    _require_no_second_token(request)
+    if scheme.lower() != wanted:  # RFC 9110 section 11.1: schemes are compared without regard to case
+        raise Refusal(Reason.NO_CREDENTIALS, fix)
+    require_no_second_token(request)
     match = _TOKEN68.fullmatch(rest)
     if match is None:
-        raise Refusal(Reason.CREDENTIALS_MALFORMED, _USE_HEADER)
+        raise Refusal(Reason.CREDENTIALS_MALFORMED, fix)
     return UnverifiedToken(match[1])
 
 
-def _require_no_second_token(request: Request) -> None:
+def require_no_second_token(request: Request) -> None:
     """Raise Refusal when a token travels in the query or in a form body as well (RFC 6750 sections 2.2 and 2.3)."""
     if any(name.lower() == _TOKEN_PARAMETER for name, _ in request.query) or _has_token_field(request):
         raise Refusal(
-            Reason.CREDENTIALS_AMBIGUOUS, "Send the token in the Authorization header only, not in query or body."
+            Reason.CREDENTIALS_AMBIGUOUS, "Send the credential in its header only, and no access_token in query or body."
         )
 
 

@@ -5,14 +5,15 @@
 3. Each is an object with a non-empty `sub`. Anything else, and a chain longer than `MAX_DELEGATION_DEPTH`, refuses the
    token: a delegation that cannot be read must never turn into "not delegated".
 4. An actor without `iss` is one of the token's issuer. Its kind and roles are read with the claim names of the issuer's
-   mapping from the actor's own object; a fixed value in the mapping speaks of subjects only.
+   mapping from the actor's own object; a fixed value and an expression in the mapping speak of subjects only, and an
+   actor whose kind is not known meets no rule that asks for one.
 5. `exp`, `nbf` and `aud` within `act` have no meaning and are not read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.errors import Refusal
 from extauthz.identity.claims import find_claim, optional_text, refuse_claim, required_text, texts_of
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extauthz.identity.rules import MappingRules
+
+PROVABLE_KINDS: Final = tuple(kind.value for kind in Kind if kind is not Kind.ANONYMOUS)
+"""What a credential can prove its holder to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +94,7 @@ def kind_of(value: Any) -> Kind:
     Raises:
         Refusal: `identity_unmapped`; `anonymous` is nothing that a credential can prove.
     """
-    if not isinstance(value, str) or value not in _PROVABLE_KINDS:
-        kinds = ", ".join(_PROVABLE_KINDS)
+    if not isinstance(value, str) or value not in PROVABLE_KINDS:
+        kinds = ", ".join(PROVABLE_KINDS)
         raise Refusal(Reason.IDENTITY_UNMAPPED, f"The issuer must say what kind of caller this is, one of: {kinds}.")
     return Kind(value)
-
-
-_PROVABLE_KINDS = tuple(kind.value for kind in Kind if kind is not Kind.ANONYMOUS)

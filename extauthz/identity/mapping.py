@@ -1,4 +1,8 @@
-"""Verified claims → Identity, by the issuer's mapping. Only what is proven gets in; what is absent stays empty."""
+"""Verified claims → Identity, by the issuer's mapping. Only what is proven gets in; what is absent stays empty.
+
+Fields come from a claim, a fixed value, or a computation (a shape's own, or an expression of the operator's). Whichever
+it is, a text that becomes part of an identity is bounded and without control characters.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from extauthz.errors import Refusal
 from extauthz.identity.claims import find_claim, optional_instant, optional_text, scopes_of, text_of, texts_of
 from extauthz.identity.delegation import kind_of, read_delegation
-from extauthz.identity.rules import FieldSource, FixedValue
+from extauthz.identity.details import details_of
+from extauthz.identity.rules import Computed, FieldSource, FixedValue
 from extauthz.model.identity import Credential, Identity, Principal
 from extauthz.model.reason import Reason
 
@@ -31,7 +36,8 @@ def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity
         Refusal: `identity_unmapped` when the kind is missing or unknown, `credentials_malformed` when an optional claim
             has the wrong type, `token_not_yet_valid` when the sign-in lies in the future.
     """
-    claims, mapping, issuer = verified.claims, verified.rules.mapping, verified.rules.issuer
+    claims, rules = verified.claims, verified.rules
+    mapping, issuer = rules.mapping, rules.issuer
     delegation = read_delegation(claims, issuer, mapping)
     return Identity(
         subject=Principal(
@@ -45,18 +51,22 @@ def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity
         chain=delegation.chain,
         tenant=_text(claims, mapping.tenant),
         session=_text(claims, mapping.session) or verified.token_id,
-        scopes=scopes_of(claims),
+        scopes=scopes_of(claims, rules.shape.scopes),
         acr=optional_text(claims, "acr"),
-        auth_time=_auth_time(claims, at + verified.rules.leeway),
+        auth_time=_auth_time(claims, at + rules.leeway),
         amr=texts_of(claims.get("amr"), "amr"),
         groups=frozenset(_texts(claims, mapping.groups)),
         token_id=verified.token_id,
-        workload=f"{issuer}|{verified.client}",
+        workload=_workload(verified),
+        environment=_text(claims, mapping.environment),
+        device=_text(claims, mapping.device),
+        authorization_details=details_of(claims),
         credential=Credential.BEARER,
         profile=profile,
         issued_at=verified.issued_at,
         expires_at=verified.expires_at,
         accepted_until=verified.accepted_until,
+        checked_at=verified.checked_at,
         claims=MappingProxyType(dict(claims)),
     )
 
@@ -69,18 +79,37 @@ def _auth_time(claims: Mapping[str, Any], latest: float) -> Instant | None:
     return auth_time
 
 
+def _workload(verified: VerifiedClaims) -> str:
+    """Return the stable key of the caller, which is the same for every token that it gets."""
+    source = verified.rules.mapping.workload
+    if source is None:
+        key = verified.client or verified.subject
+    else:
+        key = _text(verified.claims, source)
+    if not key or verified.rules.shape.workload_is_global:
+        return key
+    return f"{verified.rules.issuer}|{key}"
+
+
 def _kind(claims: Mapping[str, Any], source: FieldSource) -> Any:
-    return source.value if isinstance(source, FixedValue) else find_claim(claims, source.name)
+    if isinstance(source, FixedValue):
+        return source.value
+    return source.find(claims) if isinstance(source, Computed) else find_claim(claims, source.name)
 
 
 def _text(claims: Mapping[str, Any], source: FieldSource) -> str:
     if isinstance(source, FixedValue):
         return source.value
+    if isinstance(source, Computed):
+        value = source.find(claims)
+        return text_of(value, source.rule) if value != "" else ""
     value = find_claim(claims, source.name)
     return "" if value is None else text_of(value, source.name)
 
 
 def _texts(claims: Mapping[str, Any], source: FieldSource) -> tuple[str, ...]:
     if isinstance(source, FixedValue):
-        return (source.value,)
+        return (source.value,) if source.value else ()
+    if isinstance(source, Computed):
+        return texts_of(source.find(claims), source.rule)
     return texts_of(find_claim(claims, source.name), source.name)

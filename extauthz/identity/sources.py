@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from extauthz.ports import NO_EVIDENCE, NOTHING
 
 if TYPE_CHECKING:
+    from extauthz.identity.authorities import AuthoritySource
     from extauthz.ledger import Ledger
     from extauthz.model.identity import Identity
     from extauthz.ports import (
@@ -31,7 +32,10 @@ class Sources:
         status_lists: lists of revoked tokens.
         api_keys: API keys of ours.
         nonces: for DPoP proofs; None when none are asked for.
+        authorities: who may vouch for client certificates.
         evidence: what was fetched for this request so far.
+        max_check_age: how old, in seconds, an issuer's word about a token may be here, which then is needed for JWTs as
+            well; None where any that is kept will do.
         ledger: takes the name of every fact before it is looked at.
     """
 
@@ -41,7 +45,9 @@ class Sources:
     status_lists: StatusListSource = NOTHING
     api_keys: ApiKeySource = NOTHING
     nonces: NonceSource | None = None
+    authorities: AuthoritySource = NOTHING
     evidence: Evidence = NO_EVIDENCE
+    max_check_age: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,9 @@ class Proven:
     Attributes:
         identity: who it is.
         spends: what must be spent before the request may be allowed (the `jti` of a DPoP proof).
+        next_nonce: the nonce for the caller's next DPoP proof; empty when it has it, or none is asked for.
     """
 
     identity: Identity
     spends: tuple[Spend, ...] = ()
+    next_nonce: str = ""

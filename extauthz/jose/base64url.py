@@ -18,6 +18,11 @@ _LAST: Final = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 """Characters that can end a text whose length leaves 2 or 3 over, because their unused bits are zero."""
 
 
+def to_base64url(raw: bytes) -> str:
+    """Return the text that spells `raw`."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
 def from_base64url(text: str) -> bytes:
     """Return the bytes that `text` spells.
 

@@ -1,6 +1,6 @@
 """Takes a compact JWS apart (RFC 7515 section 7.1) without believing anything in it.
 
-1. Size first: nothing is decoded that is longer than `MAX_TOKEN_BYTES`.
+1. Size first: nothing is decoded that is longer than `MAX_TOKEN_BYTES`, or than what the caller says.
 2. Shape: three non-empty parts of `[A-Za-z0-9_-]`. So JSON serialisations, encrypted tokens (five parts) and unsigned
    tokens (an empty third part) end here.
 3. Each part in the only spelling of its bytes.
@@ -8,8 +8,9 @@
 5. `crit` is refused whatever it lists, since we implement no extension (RFC 7515 section 4.1.11); `b64` (RFC 7797) and
    the encryption members are refused too, because they change what the other parts mean.
 
-`jku`, `x5u`, `jwk` and `x5c` are left unread: keys come from configured issuers only (RFC 8725 section 3.10). The
-payload is not parsed here and no signature is checked here.
+`jku`, `x5u`, `jwk` and `x5c` are left unread: keys come from configured issuers only (RFC 8725 section 3.10), but for
+the `jwk` of a DPoP proof, which `identity/dpop.py` reads. The payload is not parsed here and no signature is checked
+here.
 """
 
 from __future__ import annotations
@@ -55,14 +56,21 @@ class UnverifiedJws:
     signature: bytes
 
 
-def parse_compact(unverified_text: str) -> UnverifiedJws:
+def parse_compact(
+    unverified_text: str, *, remember: bool = True, max_bytes: int = MAX_TOKEN_BYTES
+) -> UnverifiedJws:
     """Return the parts of a compact JWS.
+
+    Args:
+        unverified_text: what was sent.
+        remember: whether its header is one of few; a header that holds the client's own key is not.
+        max_bytes: longest accepted; what an issuer serves may be longer than what a client sends.
 
     Raises:
         JoseError: it breaks one of the rules at the top of this file.
     """
     # 1. Size.
-    if len(unverified_text) > MAX_TOKEN_BYTES:
+    if len(unverified_text) > max_bytes:
         message = "the token is too long"
         raise JoseError(message)
     # 2. Shape.
@@ -73,7 +81,7 @@ def parse_compact(unverified_text: str) -> UnverifiedJws:
     # 3. Spelling.
     raw_header, payload, signature = (from_base64url(part) for part in match.groups())
     # 4. and 5. Header.
-    header = _load_header(raw_header)
+    header = _load_header(raw_header) if remember else _load_header.__wrapped__(raw_header)
     return UnverifiedJws(
         algorithm=_required_text(header, "alg"),
         kid=_kid(header),

@@ -2,7 +2,8 @@
 
 1. The text is strict JSON within `MAX_JWKS_BYTES`, an object with a list `keys` of at most `MAX_KEYS_PER_ISSUER`.
 2. Keys that are not for verifying (`use`, `key_ops`), of another kind (`oct` above all), on other curves or for other
-   algorithms than the issuer's are skipped: sets are shared with other users of the issuer.
+   algorithms than the issuer's are skipped: sets are shared with other users of the issuer. In the bundle of a SPIFFE
+   trust domain only keys with `use: jwt-svid` and a name sign tokens.
 3. A key with private members is refused: whoever published it let everybody sign (and `oct` is nothing but private).
 4. Two keys of one name are both refused, since a token could not say which it means. Keys without a name are kept.
 5. RSA keys have 2048 to 8192 bits and an odd exponent up to 32 bits.
@@ -30,6 +31,12 @@ from extauthz.strictjson import load_object
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+
+SIGNATURES: Final = "sig"
+"""`use` of keys that verify signatures (RFC 7517 section 4.2)."""
+
+JWT_SVIDS: Final = "jwt-svid"
+"""`use` of the keys in a bundle that verify JWT-SVIDs."""
 
 _PRIVATE_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _MAX_RSA_EXPONENT_BITS: Final = 32
@@ -72,12 +79,13 @@ class _Candidate:
     key: Any
 
 
-def parse_keyset(raw: bytes, algorithms: Collection[str]) -> KeySet:
+def parse_keyset(raw: bytes, algorithms: Collection[str], use: str = SIGNATURES) -> KeySet:
     """Return the keys in `raw` that verify one of `algorithms`.
 
     Args:
         raw: the JWK set as the issuer serves it.
         algorithms: what the issuer may sign with.
+        use: what the keys are published for; see rule 2.
 
     Raises:
         JoseError: `raw` is not a JWK set, holds too many keys, or none that is usable.
@@ -86,7 +94,7 @@ def parse_keyset(raw: bytes, algorithms: Collection[str]) -> KeySet:
     candidates = []
     for jwk in _members(raw):
         try:
-            candidates.append(_candidate(jwk, algorithms))
+            candidates.append(_candidate(jwk, algorithms, use))
         except _LeftOutError as reason:
             left_out[str(reason)] += 1
     named = Counter(candidate.kid for candidate in candidates if candidate.kid)
@@ -97,6 +105,15 @@ def parse_keyset(raw: bytes, algorithms: Collection[str]) -> KeySet:
         message = "the key set has no usable key" + "".join(f"; {why}: {count}" for why, count in left_out.items())
         raise JoseError(message)
     return _keyset(usable, left_out)
+
+
+def read_public_key(jwk: Mapping[str, Any], algorithm: str) -> VerificationKey:
+    """Return a single key by rules 2, 3 and 5, good for `algorithm` and without a name.
+
+    Raises:
+        JoseError: it breaks one of them.
+    """
+    return VerificationKey("", algorithm, _candidate(jwk, (algorithm,), SIGNATURES).key)
 
 
 def _members(raw: bytes) -> Iterable[object]:
@@ -128,11 +145,11 @@ def _keyset(usable: list[_Candidate], left_out: Mapping[str, int]) -> KeySet:
     )
 
 
-def _candidate(jwk: object, allowed: Collection[str]) -> _Candidate:
+def _candidate(jwk: object, allowed: Collection[str], use: str) -> _Candidate:
     if not isinstance(jwk, dict):
         message = "not an object"
         raise _LeftOutError(message)
-    _require_for_verifying(jwk)
+    _require_for_verifying(jwk, use)
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):
         message = "with private members"
         raise _LeftOutError(message)
@@ -149,9 +166,11 @@ def _candidate(jwk: object, allowed: Collection[str]) -> _Candidate:
         raise _LeftOutError(message) from None
 
 
-def _require_for_verifying(jwk: Mapping[str, Any]) -> None:
+def _require_for_verifying(jwk: Mapping[str, Any], use: str) -> None:
     operations = jwk.get("key_ops", ["verify"])
-    if jwk.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
+    # Without `use` a key of an issuer may sign; a bundle holds keys for several things, so there it must say which.
+    fits = jwk.get("use", SIGNATURES) == use and (use == SIGNATURES or bool(jwk.get("kid")))
+    if not fits or not isinstance(operations, list) or "verify" not in operations:
         message = "not for verifying"
         raise _LeftOutError(message)
 

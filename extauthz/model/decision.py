@@ -12,10 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extauthz.clock import Instant
-    from extauthz.ids import DecisionId, PolicyRevision
+    from extauthz.ids import DecisionId, PolicyRevision, RuleId
     from extauthz.model.facts import AttributeValue
     from extauthz.model.identity import Identity
     from extauthz.model.request import Request
+    from extauthz.model.shadow import Shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where a part of the policy belongs.
+
+    Attributes:
+        namespace: empty for the root, and where there are no namespaces.
+        owner: who answers for it; empty when nobody said.
+    """
+
+    namespace: str = ""
+    owner: str = ""
+
+
+NOBODY = Home()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +46,13 @@ class Target:
         realm: `realm` of the challenge; empty for none.
         forward: lower-case names of credential headers that may go upstream besides the declared carrier.
         carrier: lower-case name of the header that carries the declared credential; empty for `credential: none`.
+        proof_algorithms: JWS algorithms of the DPoP proofs that must come along; empty where none must.
+        verify: verification profile; empty for `credential: none`. For the record, as are the next two.
+        credential: how callers prove who they are.
+        read_from: attribute and place (`body.order.id`) of each attribute that is not in the path.
+        home: whose the resource is.
+        homes: whose the rules that concern it are, by id, where that is another home.
+        sampled: the rules whose allows are recorded by sample only.
     """
 
     resource: str
@@ -37,6 +61,13 @@ class Target:
     realm: str = ""
     forward: frozenset[str] = frozenset()
     carrier: str = "authorization"
+    proof_algorithms: tuple[str, ...] = ()
+    verify: str = ""
+    credential: str = ""
+    read_from: tuple[tuple[str, str], ...] = ()
+    home: Home = NOBODY
+    homes: Mapping[RuleId, Home] = field(default_factory=dict)
+    sampled: frozenset[RuleId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +77,8 @@ class Decision:
     Attributes:
         proxy: name of the proxy that asked; empty when it could not be told.
         policy: revision of the ruleset that decided; empty when none was loaded.
+        shadow: where it appears what the policy that runs as a shadow says; None when none runs.
+        next_nonce: for the client's next DPoP proof; empty when there is nothing new to say.
     """
 
     decision_id: DecisionId
@@ -57,6 +90,8 @@ class Decision:
     target: Target | None = None
     identity: Identity | None = None
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
+    shadow: Shadow | None = field(default=None, compare=False)
+    next_nonce: str = ""
 
     @property
     def allowed(self) -> bool:
@@ -67,3 +102,18 @@ class Decision:
     def reason(self) -> Reason:
         """Return the stable code of the answer."""
         return Reason.ALLOWED if isinstance(self.verdict, Allow) else self.verdict.reason
+
+    @property
+    def home(self) -> Home:
+        """Return whose decision it was: the deciding rule's home, else the resource's."""
+        if self.target is None:
+            return NOBODY
+        rule = self.verdict.rule
+        return self.target.homes.get(rule, self.target.home) if rule is not None else self.target.home
+
+    @property
+    def sampled(self) -> bool:
+        """Return whether a sample of decisions like this one is recorded. What would be denied is always recorded."""
+        if self.target is None or not isinstance(self.verdict, Allow) or self.verdict.trail.would_deny:
+            return False
+        return self.verdict.rule in self.target.sampled

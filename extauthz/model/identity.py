@@ -93,6 +93,8 @@ class Identity:
         device: stable id of the device, empty when unknown.
         authorization_details: rights as RFC 9396 objects, each with a string `type`.
         transaction: `txn` of a transaction token that came along; context, never proof of a caller.
+        transaction_scopes: what that transaction is for.
+        transaction_workloads: who asked for that token, the first one first (`req_wl`).
         credential: how the caller proved itself.
         binding: what ties the credential to its sender.
         checked_at: start of the newest fetch by which somebody else vouched for the credential (introspection); None
@@ -122,6 +124,8 @@ class Identity:
     device: str = ""
     authorization_details: tuple[Mapping[str, Any], ...] = ()
     transaction: str = ""
+    transaction_scopes: frozenset[str] = frozenset()
+    transaction_workloads: tuple[str, ...] = ()
     credential: Credential = Credential.NONE
     binding: Binding = Binding.NONE
     checked_at: Instant | None = None

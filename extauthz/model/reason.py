@@ -26,6 +26,7 @@ class Reason(StrEnum):
     BINDING_MISMATCH = "binding_mismatch"
     PROOF_INVALID = "proof_invalid"
     PROOF_REPLAYED = "proof_replayed"
+    PROOF_NONCE_REQUIRED = "proof_nonce_required"
     IDENTITY_UNMAPPED = "identity_unmapped"
     # State
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 — a reason code, not a password
@@ -38,6 +39,7 @@ class Reason(StrEnum):
     NO_PERMIT = "no_permit"
     FORBIDDEN = "forbidden"
     INSUFFICIENT_SCOPE = "insufficient_scope"
+    AUTHORIZATION_DETAILS_MISSING = "authorization_details_missing"
     ROLE_MISSING = "role_missing"
     TENANT_MISMATCH = "tenant_mismatch"
     STEP_UP_REQUIRED = "step_up_required"
@@ -120,6 +122,9 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.PROOF_REPLAYED: ReasonSpec(
         401, "The proof of possession was used before.", error="invalid_dpop_proof", challenge=True
     ),
+    Reason.PROOF_NONCE_REQUIRED: ReasonSpec(
+        401, "The proof of possession must hold a nonce of ours.", error="use_dpop_nonce", challenge=True
+    ),
     Reason.TOKEN_REVOKED: _token("The token is revoked, or no longer active."),
     Reason.IDENTITY_UNREGISTERED: ReasonSpec(403, "The caller is proven, but not declared here."),
     Reason.IDENTITY_QUARANTINED: ReasonSpec(403, "The caller, or somebody it acts for, is quarantined."),
@@ -130,6 +135,7 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.NO_PERMIT: ReasonSpec(403, "No permit allows this caller to do this."),
     Reason.FORBIDDEN: ReasonSpec(403, "A rule forbids this."),
     Reason.INSUFFICIENT_SCOPE: ReasonSpec(403, "The token lacks a scope.", error="insufficient_scope", challenge=True),
+    Reason.AUTHORIZATION_DETAILS_MISSING: ReasonSpec(403, "The token does not grant this right."),
     Reason.ROLE_MISSING: ReasonSpec(403, "The caller lacks a role."),
     Reason.TENANT_MISMATCH: ReasonSpec(403, "The caller belongs to another tenant."),
     Reason.STEP_UP_REQUIRED: ReasonSpec(

@@ -67,7 +67,8 @@ class Trail:
     Attributes:
         met: guards that applied and held, permits that granted.
         unmet: guards, forbids and permits that applied and stood in the way, with failed ones.
-        would_deny: observed forbids and guards that would have denied.
+        would_deny: observed forbids and guards that would have denied, and rules that hold although an observed
+            requirement of theirs does not.
         would_allow: observed permits that would have granted.
     """
 
@@ -103,6 +104,7 @@ class Deny:
             would reveal more than it helps.
         rule: the rule that decided, when one did.
         inner: what happened, for the record only.
+        schemes: authentication schemes that the client tried, where the resource does not say which one counts.
     """
 
     reason: Reason
@@ -111,6 +113,7 @@ class Deny:
     rule: RuleId | None = None
     trail: Trail = NO_TRAIL
     inner: str = ""
+    schemes: tuple[str, ...] = ()
 
 
 Verdict = Allow | Deny

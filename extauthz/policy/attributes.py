@@ -13,10 +13,11 @@ from extauthz.errors import Refusal
 from extauthz.limits import MAX_ATTRIBUTE_LENGTH
 from extauthz.model.reason import Reason
 from extauthz.policy.body import find_member, read_json_body
+from extauthz.policy.formbody import find_field, read_form_body
 from extauthz.policy.names import FactType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from extauthz.model.facts import AttributeValue
     from extauthz.model.request import Request
@@ -57,6 +58,13 @@ class FromBody:
 
 
 @dataclass(frozen=True, slots=True)
+class FromForm:
+    """The field `name` of the form in the body."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class FromContext:
     """The `context_extensions` entry `name` of the route in Envoy; clients cannot set it."""
 
@@ -70,7 +78,10 @@ class Fixed:
     value: AttributeValue
 
 
-Origin = FromPath | FromQuery | FromHeader | FromBody | FromContext | Fixed
+IN_BODY: Final = (FromBody, FromForm)
+"""The origins that need the body."""
+
+Origin = FromPath | FromQuery | FromHeader | FromBody | FromForm | FromContext | Fixed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +93,8 @@ class Attribute:
         origin: where it is read.
         type: text, number or flag.
         one_of: the only values accepted; empty when any is.
-        optional: whether it may be missing; it is then not known, so a condition that reads it fails.
+        optional: whether it may be missing; without a default it is then not known, so a condition that reads it fails.
+        default: what it is when it is missing; None for nothing.
     """
 
     name: str
@@ -90,6 +102,7 @@ class Attribute:
     type: FactType = FactType.TEXT
     one_of: tuple[AttributeValue, ...] = ()
     optional: bool = False
+    default: AttributeValue | None = None
 
 
 def read_attributes(attributes: tuple[Attribute, ...], request: Request) -> dict[str, AttributeValue]:
@@ -103,17 +116,46 @@ def read_attributes(attributes: tuple[Attribute, ...], request: Request) -> dict
     found: dict[str, AttributeValue] = {}
     for attribute in attributes:
         origin = attribute.origin
-        if isinstance(origin, Fixed):
-            found[attribute.name] = origin.value
-            continue
-        if isinstance(origin, FromBody):
-            body = read_json_body(request) if body is None else body
-            value = _typed(attribute, find_member(body, origin.path))
-        else:
-            value = _parsed(attribute, _find_text(attribute, origin, request))
+        if body is None and isinstance(origin, IN_BODY):
+            body = read_body(origin, request)
+        value = read_value(attribute, request, body)
         if value is not None:
             found[attribute.name] = _closed(attribute, value)
+        elif attribute.default is not None:
+            found[attribute.name] = attribute.default
+        elif not attribute.optional:
+            raise _refusal(attribute, f"is missing; send it as {described(origin)}")
     return found
+
+
+def read_body(origin: FromBody | FromForm, request: Request) -> dict[str, Any]:
+    """Return the body in the form in which `origin` is found there.
+
+    Raises:
+        Refusal: `unreadable_body`.
+    """
+    return read_form_body(request) if isinstance(origin, FromForm) else read_json_body(request)
+
+
+def read_value(attribute: Attribute, request: Request, body: Mapping[str, Any] | None) -> AttributeValue | None:
+    """Return the value that stands where the attribute comes from, typed; None when there is none.
+
+    Args:
+        attribute: what is read.
+        request: where from.
+        body: from `read_body`, for what comes from there.
+
+    Raises:
+        Refusal: `malformed_request` or `unreadable_body`: it is there more than once, or has another type.
+    """
+    origin = attribute.origin
+    if isinstance(origin, Fixed):
+        return origin.value
+    if isinstance(origin, FromBody):
+        return _typed(attribute, find_member(body or {}, origin.path))
+    if isinstance(origin, FromForm):
+        return _parsed(attribute, find_field(body or {}, origin.name))
+    return _parsed(attribute, _find_text(attribute, origin, request))
 
 
 def _find_text(
@@ -145,7 +187,6 @@ def _single(attribute: Attribute, values: tuple[str, ...]) -> str | None:
 def _parsed(attribute: Attribute, text: str | None) -> AttributeValue | None:
     """Return the value that a text stands for."""
     if text is None:
-        _require_optional(attribute)
         return None
     match attribute.type:
         case FactType.NUMBER:
@@ -170,18 +211,12 @@ _JSON_TYPES: Final[dict[FactType, tuple[Callable[[Any], bool], str]]] = {
 def _typed(attribute: Attribute, value: Any) -> AttributeValue | None:
     """Return a JSON value that has the declared type already; nothing is converted."""
     if value is None:
-        _require_optional(attribute)
         return None
     fits, demand = _JSON_TYPES[attribute.type]
     if not fits(value):
         raise _refusal(attribute, demand)
     typed: AttributeValue = value
     return typed
-
-
-def _require_optional(attribute: Attribute) -> None:
-    if not attribute.optional:
-        raise _refusal(attribute, f"is missing; send it as {_described(attribute.origin)}")
 
 
 def _closed(attribute: Attribute, value: AttributeValue) -> AttributeValue:
@@ -194,7 +229,8 @@ def _closed(attribute: Attribute, value: AttributeValue) -> AttributeValue:
     return value
 
 
-def _described(origin: Origin) -> str:
+def described(origin: Origin) -> str:
+    """Return where a request has it, for people."""
     match origin:
         case FromQuery(name):
             return f"query parameter {name}"
@@ -202,11 +238,30 @@ def _described(origin: Origin) -> str:
             return f"header {name}"
         case FromBody(path):
             return f"member {'.'.join(path)} of the body"
+        case FromForm(name):
+            return f"field {name} of the form"
         case _:
             return "the route's context extension"
 
 
 def _refusal(attribute: Attribute, demand: str) -> Refusal:
     """Return the refusal; it names what we expect and says nothing of what was sent."""
-    reason = Reason.UNREADABLE_BODY if isinstance(attribute.origin, FromBody) else Reason.MALFORMED_REQUEST
+    reason = Reason.UNREADABLE_BODY if isinstance(attribute.origin, IN_BODY) else Reason.MALFORMED_REQUEST
     return Refusal(reason, f"{attribute.name} {demand}.", inner=f"attribute {attribute.name}")
+
+
+def origin_name(origin: Origin) -> str:
+    """Return where a policy file says that it is read (`query.page`); empty for the path and for fixed values."""
+    match origin:
+        case FromQuery(name):
+            return f"query.{name}"
+        case FromHeader(name):
+            return f"header.{name}"
+        case FromBody(path):
+            return f"body.{'.'.join(path)}"
+        case FromForm(name):
+            return f"form.{name}"
+        case FromContext(name):
+            return f"context.{name}"
+        case _:
+            return ""

@@ -12,7 +12,9 @@ from extauthz.model.request import BodyState
 from extauthz.strictjson import load_object
 
 if TYPE_CHECKING:
-    from extauthz.model.request import Headers, Request
+    from collections.abc import Mapping
+
+    from extauthz.model.request import Body, Headers, Request
 
 _JSON_TYPE: Final = re.compile(
     r"""application/(?:json|[a-z0-9!#$&^_.-]+\+json)[ \t]*(?:;[ \t]*charset=(?:utf-8|"utf-8")[ \t]*)?""", re.IGNORECASE
@@ -26,18 +28,8 @@ def read_json_body(request: Request) -> dict[str, Any]:
     Raises:
         Refusal: `unreadable_body`: absent, cut off, compressed, of another type, or not JSON with exactly one reading.
     """
-    state = request.body.state
-    if state is BodyState.ABSENT:
-        raise Refusal(
-            Reason.UNREADABLE_BODY, "This action is decided by the body: send a JSON object.", inner="body: absent"
-        )
-    if state is BodyState.PARTIAL:
-        raise Refusal(
-            Reason.UNREADABLE_BODY,
-            "This action is decided by the body: send one that the proxy can buffer.",
-            inner="body: partial",
-        )
-    _require_plain_json(request.headers)
+    require_whole(request.body, "a JSON object")
+    require_plain(request.headers, _JSON_TYPE, "application/json")
     try:
         return load_object(request.body.raw, max_bytes=MAX_BODY_JSON_BYTES)
     except StrictJsonError as error:
@@ -45,18 +37,48 @@ def read_json_body(request: Request) -> dict[str, Any]:
         raise Refusal(Reason.UNREADABLE_BODY, detail, inner=f"body: {error}") from error
 
 
-def _require_plain_json(headers: Headers) -> None:
-    types = headers.all("content-type")
-    if len(types) != 1 or _JSON_TYPE.fullmatch(types[0]) is None:
+def require_whole(body: Body, wanted: str) -> None:
+    """Refuse a body that is not there whole.
+
+    Args:
+        body: as Envoy handed it over.
+        wanted: what it should be, with its article, for the sentence.
+
+    Raises:
+        Refusal: `unreadable_body`: absent or cut off.
+    """
+    if body.state is BodyState.ABSENT:
+        detail = f"This action is decided by the body: send {wanted}."
+        raise Refusal(Reason.UNREADABLE_BODY, detail, inner="body: absent")
+    if body.state is BodyState.PARTIAL:
         raise Refusal(
-            Reason.UNREADABLE_BODY, "Send the body with `content-type: application/json`.", inner="body: content-type"
+            Reason.UNREADABLE_BODY,
+            "This action is decided by the body: send one that the proxy can buffer.",
+            inner="body: partial",
         )
+
+
+def require_plain(headers: Headers, media_type: re.Pattern[str], wanted: str) -> None:
+    """Refuse a body of another type, or a compressed one.
+
+    Args:
+        headers: of the request.
+        media_type: what `content-type` must match.
+        wanted: the type by name, for the sentence.
+
+    Raises:
+        Refusal: `unreadable_body`.
+    """
+    types = headers.all("content-type")
+    if len(types) != 1 or media_type.fullmatch(types[0]) is None:
+        detail = f"Send the body with `content-type: {wanted}`."
+        raise Refusal(Reason.UNREADABLE_BODY, detail, inner="body: content-type")
     encodings = headers.all("content-encoding")
     if any(encoding.strip().lower() not in {"", "identity"} for encoding in encodings):
         raise Refusal(Reason.UNREADABLE_BODY, "Send the body without content-encoding.", inner="body: content-encoding")
 
 
-def find_member(body: dict[str, Any], path: tuple[str, ...]) -> Any:
+def find_member(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
     """Return the member at `path`; None when it, or an object on the way, is not there.
 
     Raises:

@@ -57,6 +57,7 @@ class Outcome:
         unmet: what is missing, in file order; only with `UNMET`, and then not empty.
         observe: the rule only watches.
         inner: why it failed, for the record.
+        missed: an observed requirement of the rule does not hold, or could not be evaluated.
     """
 
     id: RuleId
@@ -65,6 +66,7 @@ class Outcome:
     unmet: tuple[Unmet, ...] = ()
     observe: bool = False
     inner: str = ""
+    missed: bool = False
 
 
 REPAIR_ORDER: Final = (
@@ -139,5 +141,7 @@ def _trail(outcomes: Sequence[Outcome]) -> Trail:
             if outcome.state is State.HOLDS:
                 would_allow.append(outcome.id)
         elif stands_in_the_way or outcome.state is State.FAILED:
+            would_deny.append(outcome.id)
+        if outcome.missed and not outcome.observe and outcome.state is State.HOLDS:
             would_deny.append(outcome.id)
     return Trail(met=tuple(met), unmet=tuple(unmet), would_deny=tuple(would_deny), would_allow=tuple(would_allow))

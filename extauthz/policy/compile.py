@@ -14,26 +14,32 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from extauthz.errors import PolicyError, Problem
+from extauthz.errors import PolicyError
 from extauthz.ids import PolicyRevision
-from extauthz.policy.attributes import FromHeader
+from extauthz.policy.attributes import Fixed, FromHeader
 from extauthz.policy.declaration import Declaration, ProfileFace, declare
 from extauthz.policy.document import ForbidPart, GuardPart, PermitPart
-from extauthz.policy.index import build_index
-from extauthz.policy.names import FACTS, Fact
+from extauthz.policy.doubts import find_doubts
+from extauthz.policy.names import FACTS, OWN_NAME, PREFLIGHT_RULE, Fact
 from extauthz.policy.reading import read_parts
+from extauthz.policy.requirements.revalidate import smallest_max_age, unaskable
 from extauthz.policy.rulebook import Rulebook
 from extauthz.policy.ruleset import Counts, Route, Ruleset
+from extauthz.policy.spots import build_spots
 from extauthz.policy.surroundings import Surroundings
 from extauthz.policy.targets import TargetTable
 from extauthz.policy.written import collecting
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from extauthz.policy.index import Index
+    from extauthz.errors import Problem
+    from extauthz.model.facts import AttributeValue
+    from extauthz.policy.document import ResourcePart
+    from extauthz.policy.homes import Ground
     from extauthz.policy.reading import Parts
     from extauthz.policy.targets import TargetName
+    from extauthz.policy.written import Written
 
 __all__ = ["PolicyContext", "ProfileFace", "compile_policy", "revision_of"]
 
@@ -69,7 +75,9 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
     problems.extend(_inconsistencies(declarations))
     rulebook = _compile_rules(parts, declarations, context)
     problems.extend(rulebook.problems)
-    index, clashes = _index(declarations, rulebook)
+    routes = [_route(each, rulebook) for each in declarations]
+    problems.extend(_unaskable(declarations, routes, context))
+    index, clashes = build_spots(declarations, routes)
     problems.extend(clashes)
     if problems:
         raise PolicyError(sorted(set(problems)))
@@ -77,13 +85,14 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
         revision=revision_of(files),
         index=index,
         headers_read=frozenset(
-            attribute.origin.name
+            origin.name
             for declaration in declarations
-            for attribute in declaration.route.attributes
-            if isinstance(attribute.origin, FromHeader)
+            for origin in declaration.origins
+            if isinstance(origin, FromHeader)
         ),
+        attributes=frozenset(attribute.name for route in routes for attribute in route.attributes),
         counts=_counts(parts),
-        warnings=tuple(_warnings(files, declarations)),
+        warnings=tuple(find_doubts(min(files, default="policy"), declarations, routes, rulebook)),
     )
 
 
@@ -102,15 +111,31 @@ def _declare(parts: Parts, context: PolicyContext, problems: list[Problem]) -> l
     for part, written in parts.resources:
         before = len(problems)
         with collecting(problems):
-            declarations.append(declare(part, written, context.profiles))
+            ground = parts.ground_of(written)
+            _require_own(part, ground, written)
+            declarations.append(declare(part, written, context.profiles, ground))
         if len(problems) > before:
             parts.damaged.append((part.name, part.action))
     return declarations
 
 
+def _require_own(part: ResourcePart, ground: Ground, written: Written) -> None:
+    """Refuse a team's resource on hosts of others, or under our own name."""
+    if ground.namespace and part.name == OWN_NAME:
+        written.at("name").refuse(f"`{OWN_NAME}` is the root's", "choose another name")
+    for host in part.match.host:
+        if not ground.may_declare(host):
+            fix = "name one of its hosts: " + ", ".join(ground.hosts or ())
+            written.at("match", "host").refuse(f"`{host}` is not a host of the namespace `{ground.namespace}`", fix)
+
+
 def _inconsistencies(declarations: Sequence[Declaration]) -> list[Problem]:
-    """Return where the same resource and action is declared with other attributes: rules could not speak of both."""
+    """Return where the same resource and action is declared with other attributes, or a resource by two namespaces.
+
+    Rules could not speak of both.
+    """
     first: dict[TargetName, Declaration] = {}
+    named: dict[str, Declaration] = {}
     problems = []
     for each in declarations:
         other = first.setdefault(each.target, each)
@@ -118,15 +143,52 @@ def _inconsistencies(declarations: Sequence[Declaration]) -> list[Problem]:
             there = other.written.problem("")
             message = f"`{'.'.join(each.target)}` has other attributes at {there.file}:{there.line}"
             problems.append(each.written.problem(message, "declare the same names, types and values, or rename one"))
+        same = named.setdefault(each.target[0], each)
+        if same.ground.namespace != each.ground.namespace:
+            there = same.written.problem("")
+            message = f"the resource `{each.target[0]}` is another namespace's at {there.file}:{there.line}"
+            problems.append(each.written.at("name").problem(message, "choose another name"))
     return problems
 
 
 def _compile_rules(parts: Parts, declarations: Sequence[Declaration], context: PolicyContext) -> Rulebook:
-    targets = [declaration.target for declaration in declarations]
-    rulebook = Rulebook(TargetTable([*targets, *parts.damaged]), _surroundings(declarations, context, parts.damaged))
+    targets = [(each.target, each.ground.namespace) for each in declarations]
+    rulebook = Rulebook(
+        TargetTable([*((target, "") for target in parts.damaged), *targets]),
+        _surroundings(declarations, context, parts.damaged),
+        parts.constants,
+        {part.id: written.at("id") for part, written in parts.rules if not parts.ground_of(written).namespace},
+    )
     for part, written in parts.rules:
-        rulebook.add(part, written)
+        rulebook.add(part, written, parts.ground_of(written))
     return rulebook
+
+
+def _route(declaration: Declaration, rulebook: Rulebook) -> Route:
+    """Return a declaration's route with its rules, whose they are, and whose allows are sampled."""
+    rules = rulebook.rules_of(declaration.target)
+    home = declaration.ground.home
+    homes = {rule.id: rulebook.homes[rule.id] for rule in (*rules.guards, *rules.forbids, *rules.permits)}
+    said = {permit.id: {rulebook.recorded[permit.id], declaration.record} for permit in rules.permits}
+    said[PREFLIGHT_RULE] = {declaration.record}
+    target = replace(
+        declaration.route.target,
+        home=home,
+        homes={rule: its for rule, its in homes.items() if its != home},
+        sampled=frozenset(rule for rule, words in said.items() if "sampled" in words and "always" not in words),
+    )
+    return replace(declaration.route, target=target, rules=rules, revalidate=smallest_max_age(rules))
+
+
+def _unaskable(
+    declarations: Sequence[Declaration], routes: Sequence[Route], context: PolicyContext
+) -> Iterator[Problem]:
+    """Yield where an issuer's word is asked for that nobody can get."""
+    for declaration, route in zip(declarations, routes, strict=True):
+        face = (context.profiles or {}).get(route.verify or "")
+        problem = unaskable(declaration, face) if route.revalidate is not None else None
+        if problem is not None:
+            yield problem
 
 
 def _surroundings(
@@ -140,34 +202,34 @@ def _surroundings(
     }
     if context.profiles is not None:
         shared["identity.profile"] = replace(FACTS["identity.profile"], vocabulary=tuple(context.profiles))
+    fixed = _fixed_values(declarations)
     known: dict[object, Surroundings] = {}
     found: dict[TargetName, Surroundings] = {}
     for each in declarations:
-        if each.signature not in known:
+        kinds = {name: (kind, choices or fixed.get((each.target, name), ())) for name, kind, choices in each.signature}
+        visible = tuple(kinds.items())
+        if visible not in known:
             attributes = {
                 f"resource.{name}": Fact(kind, tuple(str(choice) for choice in choices))
-                for name, kind, choices in each.signature
+                for name, (kind, choices) in visible
             }
-            known[each.signature] = Surroundings(".".join(each.target), {**shared, **attributes}, context.acr)
-        found.setdefault(each.target, known[each.signature])
+            known[visible] = Surroundings(".".join(each.target), {**shared, **attributes}, context.acr)
+        found.setdefault(each.target, known[visible])
     return found
 
 
-def _index(declarations: Sequence[Declaration], rulebook: Rulebook) -> tuple[Index[Route], list[Problem]]:
-    routes = [replace(each.route, rules=rulebook.rules_of(each.target)) for each in declarations]
-    written = {id(route): each.written for route, each in zip(routes, declarations, strict=True)}
-    index, clashes = build_index(
-        (host, each.template, method, route)
-        for route, each in zip(routes, declarations, strict=True)
-        for host in each.hosts
-        for method in each.methods
-    )
-    problems = []
-    for first, second in clashes:
-        there = written[id(first)].problem("")
-        message = f"{there.file}:{there.line} declares the same host, path and method"
-        problems.append(written[id(second)].problem(message, "change one, or remove it"))
-    return index, problems
+def _fixed_values(declarations: Sequence[Declaration]) -> dict[tuple[TargetName, str], tuple[AttributeValue, ...]]:
+    """Return the values of attributes that the policy states wherever a target is declared: a closed vocabulary too."""
+    found: dict[tuple[TargetName, str], dict[AttributeValue, None]] = {}
+    open_ones: set[tuple[TargetName, str]] = set()
+    for each in declarations:
+        for attribute in each.route.attributes:
+            key = (each.target, attribute.name)
+            if isinstance(attribute.origin, Fixed):
+                found.setdefault(key, {})[attribute.origin.value] = None
+            else:
+                open_ones.add(key)
+    return {key: tuple(values) for key, values in found.items() if key not in open_ones}
 
 
 def _counts(parts: Parts) -> Counts:
@@ -178,10 +240,3 @@ def _counts(parts: Parts) -> Counts:
         forbids=kinds.count(ForbidPart),
         permits=kinds.count(PermitPart),
     )
-
-
-def _warnings(files: Mapping[str, bytes], declarations: Sequence[Declaration]) -> list[Problem]:
-    if declarations:
-        return []
-    name = min(files, default="policy")
-    return [Problem(name, 0, 0, "the policy declares no resource, so every request is refused", "declare `resources`")]

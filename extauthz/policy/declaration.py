@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.errors import PolicyError
 from extauthz.model.decision import Target
-from extauthz.policy.attributes import Attribute, Fixed, FromBody, FromContext, FromHeader, FromPath, FromQuery, Origin
+from extauthz.model.identity import Credential
+from extauthz.policy.attributes import IN_BODY, FromHeader, origin_name
+from extauthz.policy.declared_attributes import declare_attribute
+from extauthz.policy.declared_match import declare_distinctions
+from extauthz.policy.homes import ANYWHERE, Ground
 from extauthz.policy.index import Template, is_host_pattern, parse_template
-from extauthz.policy.names import RESERVED_ATTRIBUTES, RESERVED_WORDS, FactType
 from extauthz.policy.ruleset import Route
 from extauthz.policy.written import Written, collecting
 from extauthz.validation import did_you_mean
@@ -19,16 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from extauthz.errors import Problem
-    from extauthz.policy.document import AttributePart, ResourcePart
+    from extauthz.policy.attributes import Attribute, FromBody, FromForm, Origin
+    from extauthz.policy.document import Record, ResourcePart
+    from extauthz.policy.matching import Distinction
+    from extauthz.policy.names import FactType
     from extauthz.policy.targets import TargetName
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
-_ATTRIBUTE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _TOKEN: Final = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
 """A header or protocol name in lower case (RFC 9110 section 5.6.2)."""
-
-_CREDENTIAL_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie"})
-"""Never attributes: attributes are written into records."""
 
 _DEFAULT_PROFILE: Final = "default"
 
@@ -40,10 +42,18 @@ class ProfileFace:
     Attributes:
         audience: the resource identifier that tokens must name.
         realm: `realm` of challenges; empty for none.
+        api_key_header: lower-case name of the header that carries API keys; empty where none are accepted.
+        proof_algorithms: JWS algorithms of DPoP proofs; empty where none are accepted.
+        certificates: whether client certificates are accepted as a credential.
+        introspects: whether each of its issuers can be asked about a token.
     """
 
     audience: str
     realm: str = ""
+    api_key_header: str = "x-api-key"
+    proof_algorithms: tuple[str, ...] = ()
+    certificates: bool = False
+    introspects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,9 @@ class Declaration:
         template: path.
         methods: methods.
         route: what a request for it becomes, without rules yet.
+        distinctions: what else a request must have.
+        record: what it says about records of allows.
+        ground: where it belongs.
     """
 
     written: Written
@@ -63,6 +76,9 @@ class Declaration:
     template: Template
     methods: tuple[str, ...]
     route: Route
+    distinctions: tuple[Distinction, ...] = ()
+    record: Record | None = None
+    ground: Ground = ANYWHERE
 
     @property
     def target(self) -> TargetName:
@@ -70,18 +86,32 @@ class Declaration:
         return self.route.target.resource, self.route.target.action
 
     @property
+    def origins(self) -> tuple[Origin, ...]:
+        """Return everything that is read from a request for it."""
+        attributes = (each.origin for each in self.route.attributes)
+        return (*(each.origin for each in self.distinctions), *attributes)
+
+    @property
+    def body(self) -> FromBody | FromForm | None:
+        """Return one of the places in the body that are read; None when none is."""
+        return next((origin for origin in self.origins if isinstance(origin, IN_BODY)), None)
+
+    @property
     def signature(self) -> tuple[tuple[str, FactType, tuple[Any, ...]], ...]:
         """Return names, types and vocabularies of the attributes: what rules can tell apart."""
         return tuple(sorted((each.name, each.type, each.one_of) for each in self.route.attributes))
 
 
-def declare(part: ResourcePart, written: Written, profiles: Mapping[str, ProfileFace] | None) -> Declaration:
+def declare(
+    part: ResourcePart, written: Written, profiles: Mapping[str, ProfileFace] | None, ground: Ground = ANYWHERE
+) -> Declaration:
     """Return what a resource in a file declares.
 
     Args:
         part: the resource.
         written: where it stands.
         profiles: verification profiles by name; None leaves `verify` unchecked.
+        ground: where its file belongs.
 
     Raises:
         PolicyError: it does not make sense; every problem found is listed.
@@ -90,6 +120,7 @@ def declare(part: ResourcePart, written: Written, profiles: Mapping[str, Profile
     template: Template | None = None
     verify: str | None = None
     attributes: list[Attribute] = []
+    distinctions: tuple[Distinction, ...] = ()
     with collecting(problems):
         template = _template(part, written)
     problems.extend(_name_problems(part, written))
@@ -97,7 +128,10 @@ def declare(part: ResourcePart, written: Written, profiles: Mapping[str, Profile
         verify = _profile(part, written, profiles)
     for name, each in part.attributes.items():
         with collecting(problems):
-            attributes.append(_attribute(name, each, template, written.at("attributes", name)))
+            inside = written.at("attributes", name)
+            attributes.append(declare_attribute(name, each, template, part.body or "json", inside))
+    with collecting(problems):
+        distinctions = declare_distinctions(part.match, part.body or "json", written.at("match"))
     if problems or template is None:
         raise PolicyError(problems)
     face = (profiles or {}).get(verify or "", ProfileFace(""))
@@ -107,16 +141,47 @@ def declare(part: ResourcePart, written: Written, profiles: Mapping[str, Profile
         audience=face.audience,
         realm=face.realm,
         forward=frozenset(part.forward),
-        carrier="" if verify is None else "authorization",
+        carrier=_carrier(Credential(part.credential), face),
+        proof_algorithms=face.proof_algorithms if part.credential == "dpop" else (),
+        verify=verify or "",
+        credential=part.credential,
+        read_from=tuple((each.name, place) for each in attributes if (place := origin_name(each.origin))),
     )
     route = Route(
         target=target,
         verify=verify,
+        credential=Credential(part.credential),
         attributes=tuple(attributes),
         upgrades=frozenset(part.upgrades),
         preflight=part.preflight,
     )
-    return Declaration(written, part.match.host, template, part.match.methods, route)
+    declaration = Declaration(
+        written=written,
+        hosts=part.match.host,
+        template=template,
+        methods=part.match.methods,
+        route=route,
+        distinctions=distinctions,
+        record=part.record,
+        ground=ground,
+    )
+    if target.carrier and FromHeader(target.carrier) in declaration.origins:
+        message = f"the header `{target.carrier}` carries the credential"
+        written.refuse(message, "attributes are written into records; read another header")
+    if part.body is not None and declaration.body is None:
+        written.at("body").refuse("nothing here reads the body", "remove it, or add an attribute from `body.NAME`")
+    return declaration
+
+
+def _carrier(credential: Credential, face: ProfileFace) -> str:
+    """Return the lower-case name of the header that carries the credential; empty when none does."""
+    match credential:
+        case Credential.BEARER | Credential.DPOP:
+            return "authorization"
+        case Credential.API_KEY:
+            return face.api_key_header
+        case Credential.CERTIFICATE | Credential.NONE:
+            return ""
 
 
 def _template(part: ResourcePart, written: Written) -> Template:
@@ -152,76 +217,13 @@ def _profile(part: ResourcePart, written: Written, profiles: Mapping[str, Profil
     if profiles is not None and name not in profiles:
         place = written.at("verify") if part.verify else written
         place.refuse(f"there is no verification profile `{name}`", did_you_mean(name, profiles))
+    if part.credential == "dpop" and profiles is not None and not profiles[name].proof_algorithms:
+        problem = f"the verification profile `{name}` accepts no DPoP proofs"
+        written.at("credential").refuse(problem, f"add `dpop:` to `profiles.{name}` in the settings")
+    if part.credential == "certificate" and profiles is not None and not profiles[name].certificates:
+        problem = f"the verification profile `{name}` accepts no client certificates"
+        written.at("credential").refuse(problem, f"add `certificates.accept` to `profiles.{name}` in the settings")
+    if part.credential == "api_key" and profiles is not None and not profiles[name].api_key_header:
+        problem = f"the verification profile `{name}` accepts no API keys"
+        written.at("credential").refuse(problem, f"add `api_keys: {{}}` to `profiles.{name}` in the settings")
     return name
-
-
-def _attribute(name: str, part: AttributePart, template: Template | None, written: Written) -> Attribute:
-    if _ATTRIBUTE_NAME.fullmatch(name) is None or name in RESERVED_ATTRIBUTES | RESERVED_WORDS:
-        written.refuse(f"`{name}` cannot name an attribute", "use lower-case letters, digits and `_`; not a CEL word")
-    if (part.source is None) == (part.value is None):
-        written.refuse("give exactly one of `from`, `value`", "write for example `query.environment`")
-    if part.source is None:
-        return _fixed(name, part.value, part, written)
-    declared = FactType(part.type or "string")
-    choices = part.one_of or ()
-    for position, choice in enumerate(choices):
-        if _type_of(choice) is not declared:
-            written.at("one_of", position).refuse(f"`{choice}` is not a {declared.value}", "quote it, or set `type`")
-    origin = _origin(part.source, template, written)
-    return Attribute(name=name, origin=origin, type=declared, one_of=choices, optional=part.optional)
-
-
-def _fixed(name: str, value: Any, part: AttributePart, written: Written) -> Attribute:
-    if part.one_of or part.optional or part.type:
-        written.refuse("a fixed value has no `one_of`, `optional` or `type`", "remove them")
-    if value == "":
-        written.refuse("an attribute is never empty", "write the value")
-    return Attribute(name=name, origin=Fixed(value), type=_type_of(value))
-
-
-def _type_of(value: object) -> FactType:
-    if isinstance(value, bool):
-        return FactType.FLAG
-    return FactType.NUMBER if isinstance(value, int) else FactType.TEXT
-
-
-def _origin(source: str, template: Template | None, written: Written) -> Origin:
-    place, _, name = source.partition(".")
-    if place not in _PLACES or not name:
-        written.refuse(f"`{source}` is nowhere in a request", did_you_mean(place, _PLACES) + " as in `query.name`")
-    match place:
-        case "path":
-            return _path_origin(name, template, written)
-        case "query":
-            return FromQuery(name)
-        case "header":
-            return _header_origin(name, written)
-        case "body":
-            if not all(name.split(".")):
-                written.refuse(f"`{source}` has an empty member name", "write for example `body.order.id`")
-            return FromBody(tuple(name.split(".")))
-        case _:
-            return FromContext(name)
-
-
-_PLACES: Final = ("path", "query", "header", "body", "context")
-
-
-def _path_origin(name: str, template: Template | None, written: Written) -> Origin:
-    if template is None:
-        return FromPath(0)  # The template is a problem of its own; the declaration is refused for it.
-    found = template.find_parameter(name)
-    if found is None:
-        written.refuse(f"the path has no `{{{name}}}`", did_you_mean(name, template.parameters()))
-    position, parameter = found
-    return FromPath(position, rest=parameter.rest)
-
-
-def _header_origin(name: str, written: Written) -> Origin:
-    if _TOKEN.fullmatch(name) is None:
-        written.refuse(f"`{name}` is not a lower-case header name", f"write `{name.lower()}`")
-    if name in _CREDENTIAL_HEADERS:
-        written.refuse(
-            "a credential cannot be an attribute", "attributes are written into records; name another header"
-        )
-    return FromHeader(name)

@@ -6,11 +6,11 @@ single text as well. Rules about how parts fit together are in `declaration.py` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
 from extauthz.model.identity import Kind
 from extauthz.model.request import METHODS
@@ -24,8 +24,8 @@ class Part(BaseModel):
 
 
 def _one_or_many(value: object) -> object:
-    """Return a list for a single text."""
-    return [value] if isinstance(value, str) else value
+    """Return a list for a single text or number."""
+    return [value] if isinstance(value, str | int | float) else value
 
 
 def _text(value: object) -> object:
@@ -38,7 +38,11 @@ def _text(value: object) -> object:
 Text = Annotated[str, Field(min_length=1), BeforeValidator(_text)]
 """Text that is not empty and has no spaces round it, which nothing could ever equal."""
 
-Words = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_one_or_many)]
+Words = Annotated[
+    tuple[Text, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many, json_schema_input_type=Text | list[Text]),
+]
 """One text or a list of them; not empty, since an empty list would ask for nothing."""
 
 
@@ -57,20 +61,24 @@ def _method(value: object) -> object:
     return value
 
 
+def _known(words: Iterable[str]) -> WithJsonSchema:
+    """Return what editors are told of a word: one of these, or the name of a list."""
+    return WithJsonSchema({"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": r"^\$"}]})
+
+
+_KindWord = Annotated[str, BeforeValidator(_kind), _known(kind.value for kind in Kind)]
+_MethodWord = Annotated[str, BeforeValidator(_method), _known(METHODS)]
+
 Kinds = Annotated[
-    tuple[Annotated[str, BeforeValidator(_kind)], ...], Field(min_length=1), BeforeValidator(_one_or_many)
+    tuple[_KindWord, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many, json_schema_input_type=_KindWord | list[_KindWord]),
 ]
 Methods = Annotated[
-    tuple[Annotated[str, BeforeValidator(_method)], ...], Field(min_length=1), BeforeValidator(_one_or_many)
+    tuple[_MethodWord, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many, json_schema_input_type=_MethodWord | list[_MethodWord]),
 ]
-
-
-class MatchPart(Part):
-    """Which requests a resource is."""
-
-    host: Words = Field(description="Exact hosts (with a port other than the default), or `*.example.com`.")
-    path: str = Field(description="Template: literal segments, `{name}`, last also `{name=**}`. A final `/` counts.")
-    methods: Methods = Field(description="HTTP methods. GET answers HEAD too.")
 
 
 def _scalar(value: object) -> object:
@@ -80,8 +88,34 @@ def _scalar(value: object) -> object:
     return value
 
 
-Scalar = Annotated[Any, BeforeValidator(_scalar)]
+Scalar = Annotated[Any, BeforeValidator(_scalar), WithJsonSchema({"type": ["string", "integer", "boolean"]})]
 """Text, a whole number, or true or false."""
+
+
+Scalars = Annotated[
+    tuple[Scalar, ...],
+    Field(min_length=1),
+    BeforeValidator(_one_or_many, json_schema_input_type=Scalar | list[Scalar]),
+]
+"""One value or a list of them; not empty."""
+
+Wanted = dict[Text, Words]
+"""For each name the texts of which the request has one."""
+
+WantedMembers = dict[Text, Scalars]
+"""For each member the values of which the body has one; `1` and `"1"` are different in JSON."""
+
+
+class MatchPart(Part):
+    """Which requests a resource is."""
+
+    host: Words = Field(description="Exact hosts (with a port other than the default), or `*.example.com`.")
+    path: str = Field(description="Template: literal segments, `{name}`, last also `{name=**}`. A final `/` counts.")
+    methods: Methods = Field(description="HTTP methods. GET answers HEAD too.")
+    headers: Wanted = Field(default={}, description="Headers that tell it apart, by lower-case name.")
+    query: Wanted = Field(default={}, description="Query parameters that tell it apart.")
+    body: WantedMembers = Field(default={}, description="Members of the body that tell it apart: `order.kind`.")
+    context: Wanted = Field(default={}, description="`context_extensions` of Envoy's route that tell it apart.")
 
 
 class AttributePart(Part):
@@ -93,15 +127,18 @@ class AttributePart(Part):
         description="`path.NAME`, `query.NAME`, `header.NAME`, `body.MEMBER.MEMBER` or `context.NAME`.",
     )
     value: Scalar | None = Field(default=None, description="A fixed value, instead of `from`.")
-    one_of: Annotated[tuple[Scalar, ...], Field(min_length=1)] | None = Field(
-        default=None, description="The only values accepted."
-    )
+    one_of: Scalars | None = Field(default=None, description="The only values accepted.")
     type: Literal["string", "int", "bool"] | None = Field(default=None, description="`string` where not said.")
     optional: StrictBool = Field(default=False, description="It may be missing; conditions that read it then fail.")
+    default: Scalar | None = Field(default=None, description="What it is when it is missing; makes it optional.")
 
 
 def _attribute(value: object) -> object:
     return {"from": value} if isinstance(value, str) else value
+
+
+Record = Literal["always", "sampled"]
+"""Which allows are recorded; denials always are."""
 
 
 class ResourcePart(Part):
@@ -110,20 +147,33 @@ class ResourcePart(Part):
     name: Text
     action: Text
     match: MatchPart
-    credential: Literal["bearer", "none"] = Field(default="bearer", description="How callers prove who they are.")
+    credential: Literal["bearer", "dpop", "certificate", "api_key", "none"] = Field(
+        default="bearer", description="How callers prove who they are."
+    )
     verify: Text | None = Field(default=None, description="Verification profile; `default` where not said.")
     upgrades: tuple[Text, ...] = Field(default=(), description="Protocols that may be upgraded to.")
+    body: Literal["json", "form"] | None = Field(default=None, description="How the body is read; `json` if not said.")
+    record: Record | None = Field(default=None, description="Whether every allow is recorded, or a sample.")
     preflight: StrictBool = Field(default=False, description="Answer CORS preflights without a credential.")
     forward: tuple[Text, ...] = Field(default=(), description="Other credential headers that may go upstream.")
-    attributes: dict[str, Annotated[AttributePart, BeforeValidator(_attribute)]] = Field(default={})
+    attributes: dict[
+        str, Annotated[AttributePart, BeforeValidator(_attribute, json_schema_input_type=str | AttributePart)]
+    ] = Field(default={})
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """A requirement as written: its kind, and what it is given."""
+    """A requirement as written.
+
+    Attributes:
+        kind: which one.
+        argument: what it is given.
+        observe: whether it only records that it does not hold.
+    """
 
     kind: str
     argument: Any
+    observe: bool = False
 
 
 def _clauses(value: object) -> object:
@@ -139,34 +189,30 @@ def _clauses(value: object) -> object:
 def _clause(value: object) -> object:
     if isinstance(value, Clause):
         return value
-    if not isinstance(value, Mapping) or len(value) != 1:
+    rest = {key: given for key, given in value.items() if key != _OBSERVE} if isinstance(value, Mapping) else {}
+    if not isinstance(value, Mapping) or len(rest) != 1:
         message, fix = "a requirement is one key with what it needs", "write for example `- scopes: [orders.read]`"
         raise wrong(message, fix)
-    ((kind, argument),) = value.items()
-    return Clause(kind, argument)
+    observe = value.get(_OBSERVE, False)
+    if not isinstance(observe, bool):
+        message, fix = "`observe` must be true or false", "write `true` or `false`, without quotes"
+        raise wrong(message, fix)
+    ((kind, argument),) = rest.items()
+    return Clause(kind, argument, observe)
 
 
-Clauses = Annotated[tuple[Annotated[Clause, BeforeValidator(_clause)], ...], BeforeValidator(_clauses)]
+_OBSERVE: Final = "observe"
+"""The one key that may stand beside a requirement's own."""
 
 
-class GuardPart(Part):
-    """Must hold whatever any permit says."""
+CLAUSES: Final = "requirements"
+"""How the JSON Schema marks where requirements stand; their kinds are not known here (`policy/schema.py`)."""
 
-    id: Text
-    on: Words
-    when: str | None = Field(default=None, description="CEL; the guard applies when it is true.")
-    require: Annotated[Clauses, Field(min_length=1)]
-    observe: StrictBool = Field(default=False, description="Only record what it would have denied.")
-
-
-class ForbidPart(Part):
-    """Denies when it applies."""
-
-    id: Text
-    on: Words
-    when: str | None = Field(default=None, description="CEL; the forbid applies when it is true.")
-    unless: Clauses = Field(default=(), description="When all of these hold, it does not deny.")
-    observe: StrictBool = Field(default=False, description="Only record what it would have denied.")
+Clauses = Annotated[
+    tuple[Annotated[Clause, BeforeValidator(_clause)], ...],
+    BeforeValidator(_clauses),
+    WithJsonSchema({"$comment": CLAUSES}),
+]
 
 
 class PartyPart(Part):
@@ -189,6 +235,57 @@ class PartyPart(Part):
         return self
 
 
+class WhenPart(Part):
+    """When a rule applies: everything that is said here holds. A text alone is its `cel`."""
+
+    cel: str | None = Field(default=None, description="A condition in CEL.")
+    involves: PartyPart | None = Field(
+        default=None, description="Somebody among subject, actor and chain is like this; fails if that cannot be told."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.cel is None and self.involves is None:
+            message, fix = "it names nothing", "write `involves` or `cel`, or leave `when` out"
+            raise wrong(message, fix)
+        if self.involves is not None and not self.involves.model_fields_set:
+            message, fix = "`involves` names nobody", "name at least one of kind, issuers, clients, subjects"
+            raise wrong(message, fix)
+        return self
+
+
+def _when(value: object) -> object:
+    if isinstance(value, str):
+        return {"cel": value}
+    if not isinstance(value, Mapping | WhenPart):
+        message, fix = "a condition must be text", "quote it, or write `involves: {…}`"
+        raise wrong(message, fix)
+    return value
+
+
+When = Annotated[WhenPart, BeforeValidator(_when, json_schema_input_type=str | WhenPart)]
+
+
+class GuardPart(Part):
+    """Must hold whatever any permit says."""
+
+    id: Text
+    on: Words
+    when: When | None = Field(default=None, description="The guard applies when it holds; CEL, or `involves`.")
+    require: Annotated[Clauses, Field(min_length=1)]
+    observe: StrictBool = Field(default=False, description="Only record what it would have denied.")
+
+
+class ForbidPart(Part):
+    """Denies when it applies."""
+
+    id: Text
+    on: Words
+    when: When | None = Field(default=None, description="The forbid applies when it holds; CEL, or `involves`.")
+    unless: Clauses = Field(default=(), description="When all of these hold, it does not deny.")
+    observe: StrictBool = Field(default=False, description="Only record what it would have denied.")
+
+
 class WhoPart(PartyPart):
     """Whom a permit is for."""
 
@@ -208,9 +305,31 @@ class PermitPart(Part):
     """Grants when it applies and everything it requires holds."""
 
     id: Text
-    who: Annotated[WhoPart, BeforeValidator(_who)] = Field(description="Whom it is for, or the word `anyone`.")
+    who: Annotated[WhoPart, BeforeValidator(_who, json_schema_input_type=Literal["anyone"] | WhoPart)] = Field(
+        description="Whom it is for, or the word `anyone`."
+    )
     limit: Literal["actor"] | None = Field(default=None, description="`actor`: only the acting party must match.")
     may: Words = Field(description="`resource.action`, `resource.*` or `*`.")
-    when: str | None = Field(default=None, description="CEL; the permit applies when it is true.")
+    when: When | None = Field(default=None, description="The permit applies when it holds; CEL, or `involves`.")
     require: Clauses = ()
+    record: Record | None = Field(default=None, description="Whether each of its allows is recorded, or a sample.")
     observe: StrictBool = Field(default=False, description="Never grant; only record what it would have allowed.")
+
+
+class NamespacePart(Part):
+    """A part of the policy that a team writes itself."""
+
+    hosts: Words = Field(description="The only hosts that its resources may be on.")
+    owner: Text = Field(description="Who answers for it.")
+
+
+class HeadPart(Part):
+    """What a policy file says about itself, and what it gives names to."""
+
+    root: StrictBool = Field(default=False, description="Whether this is the root policy, which declares namespaces.")
+    namespaces: dict[Text, NamespacePart] = Field(default={}, description="Namespaces by name; only in the root.")
+    namespace: Text | None = Field(default=None, description="The namespace that the file belongs to.")
+    owner: Text | None = Field(default=None, description="Who answers for it.")
+    includes: Words = Field(default=(), description="Further files, by path from this one.")
+    constants: dict[Text, Scalar] = Field(default={}, description="Values for conditions, as `constants.NAME`.")
+    lists: dict[Text, Words] = Field(default={}, description="Lists of texts, meant by `$NAME` where texts stand.")

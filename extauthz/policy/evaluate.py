@@ -6,11 +6,11 @@ outcome `FAILED`, which denies for forbids and guards and never grants for permi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Final, assert_never
 
 from extauthz.model.reason import Reason
 from extauthz.policy.combine import Effect, Outcome, State, combine
-from extauthz.policy.rules import Condition, ConditionFailed, Failed, Forbid, Guard, Met, Permit, Unmet, Who
+from extauthz.policy.rules import Condition, ConditionFailed, Failed, Forbid, Guard, Met, Observed, Permit, Unmet, Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +23,22 @@ if TYPE_CHECKING:
 
 def evaluate(rules: RouteRules, facts: Facts) -> Verdict:
     """Return the verdict of one route's rules over the facts of one request."""
-    outcomes = [
-        *(_forbid(rule, facts) for rule in rules.forbids),
-        *(_guard(rule, facts) for rule in rules.guards),
-        *(_permit(rule, facts) for rule in rules.permits),
-    ]
+    in_turn: tuple[Forbid | Guard | Permit, ...] = (*rules.forbids, *rules.guards, *rules.permits)
+    outcomes = [outcome_of(rule, facts) for rule in in_turn]
     return combine([outcome for outcome in outcomes if outcome is not None])
+
+
+def outcome_of(rule: Forbid | Guard | Permit, facts: Facts) -> Outcome | None:
+    """Return what becomes of one rule; None when it does not apply, or is a forbid that its `unless` lifts."""
+    match rule:
+        case Forbid():
+            return _forbid(rule, facts)
+        case Guard():
+            return _guard(rule, facts)
+        case Permit():
+            return _permit(rule, facts)
+        case _:
+            assert_never(rule)
 
 
 def _forbid(rule: Forbid, facts: Facts) -> Outcome | None:
@@ -66,12 +76,18 @@ def _permit(rule: Permit, facts: Facts) -> Outcome | None:
 
 
 def _judge(rule: Guard | Permit, effect: Effect, missing: tuple[Unmet, ...], facts: Facts) -> Outcome:
-    """Ask the rule's requirements; a failure outweighs what is merely unmet."""
-    unmet, failed = _ask(rule.require, facts)
+    """Ask the rule's requirements; a failure outweighs what is merely unmet. Observed ones only leave a note."""
+    unmet, failed = _ask((each for each in rule.require if not isinstance(each, Observed)), facts)
+    watched = [each for each in rule.require if isinstance(each, Observed)]
+    missed = bool(watched) and _ask(watched, facts) != _NOTHING_MISSING
     if failed is not None:
-        return Outcome(rule.id, effect, State.FAILED, observe=rule.observe, inner=failed.inner)
+        return Outcome(rule.id, effect, State.FAILED, observe=rule.observe, inner=failed.inner, missed=missed)
     unmet = (*missing, *unmet)
-    return Outcome(rule.id, effect, State.UNMET if unmet else State.HOLDS, unmet, observe=rule.observe)
+    state = State.UNMET if unmet else State.HOLDS
+    return Outcome(rule.id, effect, state, unmet, observe=rule.observe, missed=missed)
+
+
+_NOTHING_MISSING: Final = ((), None)
 
 
 def _ask(requirements: Iterable[Requirement], facts: Facts) -> tuple[tuple[Unmet, ...], Failed | None]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 Entry = TypeVar("Entry")
 
@@ -40,6 +40,10 @@ class Parameter:
     rest: bool = False
 
 
+Shape = tuple[str | bool, ...]
+"""Literal segments; False for a parameter, True for one that is all the rest."""
+
+
 @dataclass(frozen=True, slots=True)
 class Template:
     """A path template, taken apart.
@@ -51,6 +55,11 @@ class Template:
 
     text: str
     steps: tuple[str | Parameter, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Return what two templates have in common that no path can tell apart: all but the names of parameters."""
+        return tuple(step if isinstance(step, str) else step.rest for step in self.steps)
 
     def find_parameter(self, name: str) -> tuple[int, Parameter] | None:
         """Return the position of the parameter `name` and the parameter."""
@@ -124,8 +133,8 @@ class Index(Generic[Entry]):
     def __init__(self) -> None:
         self._hosts: dict[str, _Node[Entry]] = {}
 
-    def add(self, host: str, template: Template, method: str, entry: Entry) -> Entry | None:
-        """Declare `entry`; return the entry that is there already for the same host, path shape and method.
+    def add(self, host: str, template: Template, method: str, entry: Entry) -> None:
+        """Declare `entry`, the only one for its host, path shape and method.
 
         Only for building; an index in use is never changed.
         """
@@ -142,8 +151,7 @@ class Index(Generic[Entry]):
                     node.parameter = _Node()
                 node = node.parameter
             entries = node.entries
-        there = entries.setdefault(method, entry)
-        return None if there is entry else there
+        entries[method] = entry
 
     def find(self, host: str, segments: tuple[str, ...], method: str) -> Entry | None:
         """Return the most specific entry for a request, None when there is none."""
@@ -183,16 +191,3 @@ def _descend(node: _Node[Entry], segments: tuple[str, ...], position: int) -> It
         yield from _descend(node.parameter, segments, position + 1)
     if node.rest:
         yield node.rest
-
-
-def build_index(
-    declarations: Iterable[tuple[str, Template, str, Entry]],
-) -> tuple[Index[Entry], list[tuple[Entry, Entry]]]:
-    """Return an index, and the pairs of entries of which requests could not tell which is meant (first, second)."""
-    index: Index[Entry] = Index()
-    clashes: list[tuple[Entry, Entry]] = []
-    for host, template, method, entry in declarations:
-        there = index.add(host, template, method, entry)
-        if there is not None:
-            clashes.append((there, entry))
-    return index, clashes

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 
 from extauthz.ids import RuleId
-from extauthz.model.identity import Kind
+from extauthz.model.identity import Binding, Credential, Kind
 from extauthz.model.request import METHODS
 
 if TYPE_CHECKING:
@@ -53,11 +53,23 @@ FACTS: Final[Mapping[str, Fact]] = {
     "identity.acr": _TEXT,
     "identity.workload": _TEXT,
     "identity.profile": _TEXT,
+    "identity.environment": _TEXT,
+    "identity.credential": Fact(FactType.TEXT, tuple(each.value for each in Credential)),
+    "identity.binding": Fact(FactType.TEXT, tuple(each.value for each in Binding)),
+    "identity.owner": _TEXT,
+    "identity.purpose": _TEXT,
+    "identity.peer_group": _TEXT,
     "identity.scopes": _TEXTS,
     "identity.roles": _TEXTS,
     "identity.groups": _TEXTS,
     "identity.amr": _TEXTS,
     "identity.human": Fact(FactType.FLAG),
+    "identity.registered": Fact(FactType.FLAG),
+    "identity.delegated": Fact(FactType.FLAG),
+    "delegation.depth": Fact(FactType.NUMBER),
+    "transaction.id": _TEXT,
+    "transaction.scopes": _TEXTS,
+    "transaction.workloads": _TEXTS,
     "actor.subject": _TEXT,
     "actor.kind": Fact(FactType.TEXT, _KINDS),
     "actor.issuer": _TEXT,
@@ -73,7 +85,8 @@ FACTS: Final[Mapping[str, Fact]] = {
     "resource.action": _TEXT,
 }
 """The facts that every resource has; its attributes come on top as `resource.NAME`. `involved.kinds` names the kinds of
-subject, actor and chain; it is absent when the kind of one of them is not known, so a forbid that reads it denies."""
+subject, actor and chain; it is absent when the kind of one of them is not known, so a forbid that reads it denies.
+`delegation.depth` counts the actors, 0 when nobody acts for the subject. A `transaction` is context and proves nobody."""
 
 RESERVED_ATTRIBUTES: Final = frozenset({"name", "action"})
 """Names that a resource's attributes cannot have."""
@@ -86,7 +99,10 @@ RESERVED_WORDS: Final = frozenset(
 )
 """Words that CEL keeps for itself (CEL language definition, "Reserved")."""
 
-RESERVED_RULE_PREFIX: Final = "extauthz."
+OWN_NAME: Final = "extauthz"
+"""The resource under which our own administration is decided; no namespace and no team's rule can have it."""
+
+RESERVED_RULE_PREFIX: Final = f"{OWN_NAME}."
 """What rule ids in files cannot begin with: our own rules do."""
 
 PREFLIGHT_RULE: Final = RuleId("preflight")

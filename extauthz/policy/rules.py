@@ -124,6 +124,35 @@ class Timeless(Stateless):
         return math.inf
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A requirement that only records that it does not hold; what it asks for is asked all the same."""
+
+    requirement: Requirement
+
+    @property
+    def kind(self) -> str:
+        """Return the name of the requirement."""
+        return self.requirement.kind
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """Return what the requirement reads."""
+        return self.requirement.reads
+
+    def find(self, facts: Facts) -> Finding:
+        """Return what the requirement finds."""
+        return self.requirement.find(facts)
+
+    def changes_at(self, facts: Facts) -> float:
+        """Return when the finding may change, since the record says what it is."""
+        return self.requirement.changes_at(facts)
+
+    def needs(self, facts: Facts) -> tuple[StateName, ...]:
+        """Return what the requirement looks for."""
+        return self.requirement.needs(facts)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
     """Whom a permit is for. An empty set asks nothing; a non-empty one asks for a member.

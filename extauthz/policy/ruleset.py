@@ -6,9 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import Refusal
+from extauthz.model.identity import Credential
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import UseMethod
 from extauthz.policy.attributes import Attribute, read_attributes
+from extauthz.policy.matching import Fork
 from extauthz.policy.names import PREFLIGHT_RULE
 from extauthz.policy.rules import RouteRules
 
@@ -30,8 +32,10 @@ class Route:
 
     Attributes:
         target: resource and action.
-        verify: verification profile of the bearer token; None for `credential: none`.
+        verify: verification profile of the credential; None for `credential: none`.
+        credential: how callers prove who they are.
         rules: every rule that concerns the target.
+        revalidate: how old, in seconds, an issuer's word about a token may be here; None where any will do.
         attributes: how the resource's attributes are read.
         upgrades: lower-case protocols that may be upgraded to.
         preflight: whether a CORS preflight for it is answered without a credential.
@@ -41,7 +45,9 @@ class Route:
 
     target: Target
     verify: str | None
+    credential: Credential = Credential.BEARER
     rules: RouteRules = field(default_factory=RouteRules)
+    revalidate: float | None = None
     attributes: tuple[Attribute, ...] = ()
     upgrades: frozenset[str] = frozenset()
     preflight: bool = False
@@ -85,13 +91,15 @@ class Ruleset:
         revision: names the content.
         index: routes by host, path and method.
         headers_read: lower-case names of the headers that some resource reads an attribute from.
+        attributes: names of the attributes that some resource has.
         counts: how much it declares.
         warnings: what is allowed but probably not meant.
     """
 
     revision: PolicyRevision
-    index: Index[Route]
+    index: Index[Route | Fork]
     headers_read: frozenset[str] = frozenset()
+    attributes: frozenset[str] = frozenset()
     counts: Counts = field(default_factory=Counts)
     warnings: tuple[Problem, ...] = ()
 
@@ -99,10 +107,13 @@ class Ruleset:
         """Return the route that a request means: exactly one.
 
         Raises:
-            Refusal: `no_resource`, `method_not_allowed` (with the methods that are), `upgrade_not_allowed`, or
-                `proxy_out_of_bounds` when the proxy's route says that it is for another resource.
+            Refusal: `no_resource`, `method_not_allowed` (with the methods that are), `upgrade_not_allowed`,
+                `proxy_out_of_bounds` when the proxy's route says that it is for another resource, or, where more than
+                host, path and method decides, `unreadable_body` or `malformed_request`.
         """
         route = self._find_preflight(request) or self.index.find(request.host, request.segments, request.method)
+        if isinstance(route, Fork):
+            route = route.choose(request)
         if route is None:
             methods = self.index.methods(request.host, request.segments)
             if not methods:
@@ -120,4 +131,6 @@ class Ruleset:
         if not request.preflight_method:
             return None
         asked = self.index.find(request.host, request.segments, request.preflight_method)
+        if isinstance(asked, Fork):
+            asked = asked.preflight
         return replace(asked, preflight_only=True) if asked is not None and asked.preflight else None

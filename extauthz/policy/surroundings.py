@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extauthz.policy.cel.environment import new_environment
+from extauthz.policy.names import Fact, FactType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cel_expr_python import cel
 
-    from extauthz.policy.names import Fact
+    from extauthz.model.facts import AttributeValue
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +26,17 @@ class Surroundings:
         label: a `resource.action` that has them, for messages.
         facts: every fact by flat name.
         acr: for each authentication context the others that also satisfy it.
+        constants: values of the policy that conditions can name, by `constants.NAME`.
         environment: declares `facts` to CEL.
     """
 
     label: str
     facts: Mapping[str, Fact]
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    constants: Mapping[str, AttributeValue] = field(default_factory=dict)
     environment: cel.Env = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "environment", new_environment(self.facts))
+        types = {bool: FactType.FLAG, int: FactType.NUMBER, str: FactType.TEXT}
+        named = {name: Fact(types[type(value)]) for name, value in self.constants.items()}
+        object.__setattr__(self, "environment", new_environment({**self.facts, **named}))

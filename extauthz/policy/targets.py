@@ -17,21 +17,33 @@ class TargetTable:
     """The declared targets, looked up by pattern.
 
     Args:
-        targets: every declared resource and action.
+        targets: every declared resource and action, and the namespace that declares it.
     """
 
-    def __init__(self, targets: Iterable[TargetName]) -> None:
+    def __init__(self, targets: Iterable[tuple[TargetName, str]]) -> None:
         self._actions: dict[str, list[TargetName]] = {}
-        for target in dict.fromkeys(targets):
+        self._namespaces: dict[str, str] = {}
+        for target, namespace in dict(targets).items():
             self._actions.setdefault(target[0], []).append(target)
+            self._namespaces[target[0]] = namespace
 
-    def select(self, pattern: str) -> tuple[TargetName, ...]:
-        """Return the targets that `pattern` means, in file order; none when it means nothing that is declared."""
+    def select(self, pattern: str, namespace: str = "") -> tuple[TargetName, ...]:
+        """Return the targets that `pattern` means, in file order; none when it means nothing that is declared.
+
+        Args:
+            pattern: `resource.action`, `resource.*` or `*`.
+            namespace: whose rule says so; `*` then means what it declares itself. Empty for the root: everything.
+        """
         if pattern == "*":
-            return tuple(target for targets in self._actions.values() for target in targets)
+            own = (name for name in self._actions if namespace in {"", self._namespaces[name]})
+            return tuple(target for name in own for target in self._actions[name])
         resource, dot, action = pattern.partition(".")
         targets = self._actions.get(resource, ()) if dot else ()
         return tuple(target for target in targets if action in {"*", target[1]})
+
+    def owner_of(self, target: TargetName) -> str:
+        """Return the namespace that declares a target."""
+        return self._namespaces[target[0]]
 
     def advice(self, pattern: str) -> str:
         """Return what to write instead of a pattern that means nothing."""

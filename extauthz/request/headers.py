@@ -154,12 +154,23 @@ def _verify_special(name: str, values: tuple[str, ...]) -> None:
         raise Refusal(Reason.MALFORMED_REQUEST, _OVERRIDE, inner="override header")
     if name in _CREDENTIALS:
         if len(values) > 1 or ("," in values[0] and not _is_one_credential(values[0])):
-            raise Refusal(Reason.CREDENTIALS_AMBIGUOUS, _SEVERAL_CREDENTIALS, inner=f"several values of {name}")
+            raise Refusal(
+                Reason.CREDENTIALS_AMBIGUOUS,
+                _SEVERAL_CREDENTIALS,
+                inner=f"several values of {name}",
+                schemes=_schemes_in(values) if name == "authorization" else (),
+            )
         return
     if len(values) > 1 or "," in (values[0] if name in _WITHOUT_COMMA else _QUOTED.sub("", values[0])):
         raise Refusal(Reason.MALFORMED_REQUEST, _REPEATED, inner=f"several values of {name}")
     if name == "content-length" and _DIGITS.fullmatch(values[0]) is None:
         raise Refusal(Reason.MALFORMED_REQUEST, _LENGTH, inner="content-length")
+
+
+def _schemes_in(values: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of our schemes that begin one of several credentials, so that each can be told what is wrong."""
+    begun = {part.strip(" \t").partition(" ")[0].lower() for value in values for part in value.split(",")}
+    return tuple(scheme for scheme in ("bearer", "dpop") if scheme in begun)
 
 
 def _is_one_credential(value: str) -> bool:

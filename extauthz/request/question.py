@@ -14,7 +14,8 @@ that is equal in everything that can matter has the same answer. What this readi
 4. Credentials, bodies, certificates and targets with a query are named by a SHA-256 digest, so that no secret stays in
    memory because of a cache.
 5. Whatever is unusual (undecodable, two header shapes, many or long headers, a large body, a target that the
-   headers contradict) has no name: `None`. What cannot be named is not cached.
+   headers contradict) has no name: `None`. What cannot be named is not cached. Nor has a question with a DPoP proof,
+   which is good for one request only.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from google.protobuf.message import DecodeError
 
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from extauthz.model.carriers import API_KEY_HEADERS
 from extauthz.request.correlation import request_id_from, trace_id_from
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ VALUES_READ: Final = frozenset(
 )
 """Headers whose value something on the path of a request reads, besides credentials and declared attributes."""
 
-_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
+_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization", "txn-token", "x-forwarded-client-cert", *API_KEY_HEADERS})
+
+_GOOD_ONCE: Final = "dpop"
 
 _MOST_HEADERS: Final = 64
 _LARGEST: Final = 16 * 1024
@@ -98,7 +102,7 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
     names, values = shown
     plan = _plan(names, values_read)
     target = http.path.encode()
-    if any(values[at] != target for at in plan.target):
+    if plan.good_once or any(values[at] != target for at in plan.target):
         return None
     source = attributes.source
     context = attributes.context_extensions
@@ -180,6 +184,7 @@ class _Plan(NamedTuple):
     credentials: tuple[int, ...]
     request_id: int | None
     trace_parent: int | None
+    good_once: bool
 
 
 @lru_cache(maxsize=512)
@@ -196,4 +201,5 @@ def _plan(names: tuple[str, ...], values_read: frozenset[str]) -> _Plan:
         tuple(at for at in order if lower[at] in _CREDENTIALS),
         lower.index("x-request-id") if "x-request-id" in lower else None,
         trace_parents[0] if len(trace_parents) == 1 else None,
+        _GOOD_ONCE in lower,
     )

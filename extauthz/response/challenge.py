@@ -1,8 +1,10 @@
-"""`WWW-Authenticate` for denials (RFC 6750 section 3, RFC 9470 section 3) and `Allow` (RFC 9110 section 10.2.1).
+"""Headers of denials that tell a client how to go on: `WWW-Authenticate`, `Allow` and `DPoP-Nonce`.
 
-There is at most one challenge, each of its parameters stands there once, and `realm` always, because a challenge needs
-a parameter. A request without a credential is told how to come, not what it did wrong (RFC 6750 section 3.1). Proof
-comes before policy: denials that reveal scopes or sign-in levels exist only for callers whose token was verified.
+`WWW-Authenticate` (RFC 6750 section 3, RFC 9470 section 3, RFC 9449 section 7.1) holds one challenge, in the scheme
+that the resource declares. Only a request with several credentials, refused before its resource is known, gets one for
+each scheme that it tried. Each parameter of a challenge stands there once, and `realm` always, because a challenge
+needs a parameter. A request without a credential is told how to come, not what it did wrong (RFC 6750 section 3.1).
+Proof comes before policy: denials that reveal scopes or sign-in levels exist only for callers whose token was verified.
 """
 
 from __future__ import annotations
@@ -10,10 +12,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from extauthz.model.identity import Credential
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.verdict import ObtainScopes, StepUp, UseMethod
 from extauthz.response.header_text import to_quotable, to_token_list
-from extauthz.response.status import FORBIDDEN, asks_step_up, status_of
+from extauthz.response.status import FORBIDDEN, asks_step_up, has_no_challenge, status_of
 
 if TYPE_CHECKING:
     from extauthz.model.decision import Target
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
 
 DEFAULT_REALM: Final = "extauthz"
 """Realm of resources whose verification profile names none."""
+
+_SCHEMES: Final = {"bearer": "Bearer", "dpop": "DPoP", "api_key": "ApiKey"}
+"""`ApiKey` is our own: nothing is registered for keys, and `Bearer` would ask for what does not help. Its parameter
+`header` says where the key is expected."""
+
+_NONCE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
+"""`nonce` of RFC 9449 section 8.1, bounded."""
 
 _METHOD: Final = re.compile(r"[A-Z-]{1,32}")
 
@@ -33,7 +43,7 @@ def find_challenge(deny: Deny, target: Target | None) -> str | None:
         target: what the request meant, None when it was refused before that was known.
     """
     error = _error_of(deny)
-    if error is None and not REASONS[deny.reason].challenge:
+    if (error is None and not REASONS[deny.reason].challenge) or has_no_challenge(target):
         return None
     if deny.reason is Reason.STEP_UP_REQUIRED and not asks_step_up(deny):
         return None
@@ -42,11 +52,25 @@ def find_challenge(deny: Deny, target: Target | None) -> str | None:
         parameters.append(("error", error))
         parameters.append(("error_description", to_quotable(deny.detail or REASONS[deny.reason].title)))
     parameters.extend(_remedy_parameters(deny))
-    return "Bearer " + ", ".join(f'{name}="{value}"' for name, value in parameters)
+    if target is not None and target.proof_algorithms:
+        parameters.append(("algs", to_token_list(target.proof_algorithms)))
+        schemes: tuple[str, ...] = ("dpop",)
+    elif target is not None and target.credential == Credential.API_KEY:
+        parameters.append(("header", to_quotable(target.carrier)))
+        schemes = ("api_key",)
+    else:
+        schemes = deny.schemes or ("bearer",)
+    written = ", ".join(f'{name}="{value}"' for name, value in parameters)
+    return ", ".join(f"{_SCHEMES[scheme]} {written}" for scheme in schemes)
+
+
+def find_nonce_header(nonce: str) -> str | None:
+    """Return the value of `DPoP-Nonce` (RFC 9449 section 8.2), None when there is nothing new to say."""
+    return nonce if _NONCE.fullmatch(nonce) is not None else None
 
 
 def find_allow_header(deny: Deny) -> str | None:
-    """Return the value of `Allow`, or None when the denial names no methods."""
+    """Return the value of `Allow` (RFC 9110 section 10.2.1), or None when the denial names no methods."""
     methods = [
         method
         for remedy in deny.remedies

@@ -38,6 +38,10 @@ CREDENTIAL_HEADERS: Final = frozenset(
         "x-goog-iam-authorization-token",
         "x-amz-security-token",
         "cf-access-jwt-assertion",
+        # Client certificates as proxies pass them on (Envoy's own form, and RFC 9440).
+        "x-forwarded-client-cert",
+        "client-cert",
+        "client-cert-chain",
         # Acting as somebody else (Kubernetes).
         "impersonate-user",
         "impersonate-group",

@@ -17,16 +17,17 @@ from extauthz.response.status import status_of
 
 if TYPE_CHECKING:
     from extauthz.ids import DecisionId
+    from extauthz.model.decision import Target
     from extauthz.model.verdict import Deny, Remedy
 
 CONTENT_TYPE: Final = "application/problem+json"
 
 
-def to_problem(deny: Deny, decision_id: DecisionId) -> str:
-    """Return the JSON text of a denial; bounded, ASCII only."""
+def to_problem(deny: Deny, decision_id: DecisionId, target: Target | None = None) -> str:
+    """Return the JSON text of a denial; bounded, ASCII only. `target` is what was asked for, if that is known."""
     detail = f',"detail":{_quoted(deny.detail)}' if deny.detail else ""
     remedies = _remedies(deny.remedies) if deny.remedies else "[]"
-    opening = _opening(deny.reason, status_of(deny))
+    opening = _opening(deny.reason, status_of(deny, target))
     return f'{opening}{detail},"decision_id":{json.dumps(decision_id)},"remedies":{remedies}}}'
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
+from extauthz.model.identity import Credential
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.verdict import Deny, StepUp
+
+if TYPE_CHECKING:
+    from extauthz.model.decision import Target
 
 UNAUTHORIZED: Final = 401
 FORBIDDEN: Final = 403
@@ -28,16 +32,24 @@ def asks_step_up(deny: Deny) -> bool:
     )
 
 
-def status_of(deny: Deny) -> int:
-    """Return the HTTP status of a denial, the reason's own but for sign-ins.
+def has_no_challenge(target: Target | None) -> bool:
+    """Return whether callers of a resource prove themselves by what no HTTP authentication scheme is about: TLS."""
+    return target is not None and target.credential == Credential.CERTIFICATE
+
+
+def status_of(deny: Deny, target: Target | None = None) -> int:
+    """Return the HTTP status of a denial, the reason's own but for sign-ins, and for client certificates.
 
     When a sign-in and more scopes are both missing the answer is one 401 that asks for both (RFC 9470 section 3).
+    A 401 must hold a challenge (RFC 9110 section 15.5.2). There is none for client certificates, so it is a 403 there.
     """
     if asks_step_up(deny):
-        return UNAUTHORIZED
-    if deny.reason is Reason.STEP_UP_REQUIRED:
-        return FORBIDDEN
-    return REASONS[deny.reason].status
+        status = UNAUTHORIZED
+    elif deny.reason is Reason.STEP_UP_REQUIRED:
+        status = FORBIDDEN
+    else:
+        status = REASONS[deny.reason].status
+    return FORBIDDEN if status == UNAUTHORIZED and has_no_challenge(target) else status
 
 
 def code_of(status: int) -> int:

@@ -23,7 +23,7 @@ from extauthz.gen.envoy.type.v3.http_status_pb2 import StatusCode
 from extauthz.ids import DecisionId
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.verdict import Allow, Deny
-from extauthz.response.challenge import find_allow_header, find_challenge
+from extauthz.response.challenge import find_allow_header, find_challenge, find_nonce_header
 from extauthz.response.header_text import to_header_value
 from extauthz.response.metadata import to_metadata
 from extauthz.response.problem import CONTENT_TYPE, to_problem
@@ -42,6 +42,7 @@ from extauthz.response.wire import (
     metadata_member,
     parameter_removals,
     removals,
+    response_header,
 )
 
 if TYPE_CHECKING:
@@ -81,13 +82,17 @@ def _allowed(decision: Decision) -> bytes:
         pieces.append(removals(upstream.remove_seen, remember=False))
     if upstream.remove_parameters:
         pieces.append(parameter_removals(upstream.remove_parameters))
+    nonce = find_nonce_header(decision.next_nonce)
+    if nonce is not None:
+        # A stored answer would hand out an old nonce (RFC 9449 section 8.2).
+        pieces += [response_header("dpop-nonce", nonce), response_header("cache-control", "no-store")]
     return ALLOWING_STATUS + delimited(OK_RESPONSE, b"".join(pieces))
 
 
 def _denied(deny: Deny, decision: Decision) -> bytes:
     """Return a serialised `CheckResponse` with a `status` other than 0 and `denied_response`."""
-    status = status_of(deny)
-    body = to_problem(deny, decision.decision_id)
+    status = status_of(deny, decision.target)
+    body = to_problem(deny, decision.decision_id, decision.target)
     own = decision.decision_id
     headers = [header_option(name, text, remember=text != own) for name, text in _denial_headers(deny, decision)]
     pieces = [http_status(status), *headers, delimited(BODY, body.encode())]
@@ -107,6 +112,9 @@ def _denial_headers(deny: Deny, decision: Decision) -> list[tuple[str, str]]:
     allow = find_allow_header(deny)
     if allow is not None:
         headers.append(("allow", allow))
+    nonce = find_nonce_header(decision.next_nonce)
+    if nonce is not None:
+        headers.append(("dpop-nonce", nonce))
     return headers
 
 

@@ -6,7 +6,8 @@ Envoy sets first and removes afterwards, so no name is ever in both. Four kinds 
 2. look-alikes of ours: servers that turn headers into variables read `x_extauthz_subject` as `x-extauthz-subject`.
    Every spelling with underscores is removed by name, since Envoy may be configured to hide headers from us; other
    spellings (`x.extauthz.subject`, `x-extauthz-anything`) where we see them;
-3. known credential headers other than the declared carrier and those that the resource forwards, and look-alikes;
+3. known credential headers other than the declared carrier, those that the resource forwards and a transaction token
+   that was verified, and look-alikes;
 4. look-alikes of the carrier and of forwarded headers.
 
 Query parameters that carry credentials are removed where they are present: a removal makes Envoy write the query anew.
@@ -16,7 +17,7 @@ Envoy compares their names as they were sent, so a name in percent-encoding (`ac
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from typing import TYPE_CHECKING, Final
@@ -31,15 +32,19 @@ if TYPE_CHECKING:
     from extauthz.model.request import Request
 
 PREFIX: Final = "x-extauthz-"
+_TRANSACTION: Final = "txn-token"
+"""Passed on unchanged once it is verified (OAuth Transaction Tokens, IETF draft), for the services behind."""
+
 IDENTITY_HEADERS: Final = (
     "x-extauthz-subject",
     "x-extauthz-actor",
+    "x-extauthz-actor-issuer",
     "x-extauthz-client",
     "x-extauthz-kind",
     "x-extauthz-tenant",
     "x-extauthz-issuer",
 )
-"""About the caller. `issuer` vouches for the subject; the actor is named by the same token."""
+"""About the caller. `issuer` vouches for the subject, `actor-issuer` for the actor: neither name means anything alone."""
 DECISION_HEADERS: Final = ("x-extauthz-decision-id", "x-extauthz-policy")
 """About the decision; also set for anonymous callers."""
 
@@ -73,6 +78,9 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
         ValueError: an identity value does not fit into a header.
     """
     headers = _headers(decision)
+    verified = decision.identity is not None and bool(decision.identity.transaction)
+    if verified or _TRANSACTION in target.forward:
+        target = replace(target, forward=_with_transaction(target.forward, verified=verified))
     unseen = _names_to_remove(tuple(name for name, _ in headers), target.carrier, target.forward)
     wanted = dict(headers)
     seen = sorted(  # in one order, so that equal requests have equal answers
@@ -82,6 +90,11 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
     )
     parameters = _undeclared_parameters(request, target) if request.query else ()
     return Upstream(tuple(headers), unseen.names, tuple(seen), parameters)
+
+
+def _with_transaction(forward: frozenset[str], *, verified: bool) -> frozenset[str]:
+    """Return what goes upstream: a transaction token if, and only if, it was verified, whatever a resource forwards."""
+    return forward | {_TRANSACTION} if verified else forward - {_TRANSACTION}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +125,8 @@ def _identity_values(identity: Identity) -> tuple[str, ...]:
     subject = identity.subject
     if subject.kind is Kind.ANONYMOUS:
         return ()
-    actor = identity.actor.subject if identity.actor is not None else ""
-    return (subject.subject, actor, identity.client, subject.kind or "", identity.tenant, subject.issuer)
+    actor = (identity.actor.subject, identity.actor.issuer) if identity.actor is not None else ("", "")
+    return (subject.subject, *actor, identity.client, subject.kind or "", identity.tenant, subject.issuer)
 
 
 def _spellings(name: str) -> list[str]:

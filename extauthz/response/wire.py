@@ -28,6 +28,8 @@ _LONGEST_REMEMBERED: Final = 512
 
 HEADERS: Final = 2
 """Field number of `headers` in both `OkHttpResponse` and `DeniedHttpResponse`."""
+RESPONSE_HEADERS: Final = 6
+"""Field number of `response_headers_to_add` in `OkHttpResponse`: for the client, when the upstream has answered."""
 DENIED_RESPONSE: Final = 2
 OK_RESPONSE: Final = 3
 BODY: Final = 3
@@ -62,14 +64,19 @@ def header_option(name: str, value: str, *, remember: bool = True) -> bytes:
     return make(name, value)
 
 
+def response_header(name: str, value: str) -> bytes:
+    """Return an entry of `response_headers_to_add` that overwrites; not remembered."""
+    return _option.__wrapped__(name, value, RESPONSE_HEADERS)
+
+
 @lru_cache(maxsize=8192)
-def _option(name: str, value: str) -> bytes:
+def _option(name: str, value: str, number: int = HEADERS) -> bytes:
     option = HeaderValueOption()
     option.header.key = name
     option.header.value = value
     option.append.value = False
     option.append_action = _OVERWRITE
-    return delimited(HEADERS, option.SerializeToString())
+    return delimited(number, option.SerializeToString())
 
 
 def removals(names: tuple[str, ...], *, remember: bool = True) -> bytes:

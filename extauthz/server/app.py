@@ -18,23 +18,32 @@ import structlog
 
 from extauthz.audit.writer import RecordWriter
 from extauthz.clock import Clock, SystemClock
+from extauthz.config.evidence import all_introspect
 from extauthz.errors import ConfigError, Problem
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, ProfileFace
 from extauthz.policy.live import LivePolicy
+from extauthz.ports import NOTHING
+from extauthz.registry.index import Registry
+from extauthz.registry.live import LiveRegistry
+from extauthz.server.authorities import AuthorityFiles, authority_files
 from extauthz.server.banner import banner
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim
+from extauthz.server.egress import egress_of
 from extauthz.server.engines import make_engine
 from extauthz.server.epochs import Epochs
-from extauthz.server.fetch import Egress
-from extauthz.server.keys import IssuerKeys
+from extauthz.server.evidence import IssuerEvidence
 from extauthz.server.listen import judge_listeners
 from extauthz.server.metrics_http import MetricsServer, Readiness
+from extauthz.server.nonces import nonces_from
 from extauthz.server.policy_loader import PolicyLoader
 from extauthz.server.profiles import from_settings
 from extauthz.server.proxies import ProxyRegistry
 from extauthz.server.recall import Recall
+from extauthz.server.registry_loader import RegistryLoader
+from extauthz.server.shadow_loader import open_shadow
+from extauthz.server.statekeeper import StateKeeper
 from extauthz.server.watch import Watcher
 from extauthz.telemetry.metrics import Metrics
 
@@ -44,6 +53,8 @@ if TYPE_CHECKING:
     from extauthz.config.settings import Settings
     from extauthz.policy.ruleset import Ruleset
     from extauthz.server.engine import Engine
+    from extauthz.server.keys import IssuerKeys
+    from extauthz.server.shadow_loader import RunningShadow
 
 _log = structlog.get_logger(__name__)
 
@@ -64,9 +75,13 @@ takes its place, the better."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parts:
     records: RecordWriter
+    state: StateKeeper
     keys: IssuerKeys
     live: LivePolicy
     loader: PolicyLoader
+    registry: LiveRegistry
+    registry_loader: RegistryLoader
+    shadow: RunningShadow | None
     engine: Engine
     metrics_server: MetricsServer | None
     watcher: Watcher
@@ -108,14 +123,18 @@ class Application:
             ConfigError: an address cannot be bound, or TLS files are wrong. Nothing runs then.
         """
         parts = self._parts
+        parts.state.start()
         parts.keys.start(wait=FIRST_KEYS_SECONDS)
+        parts.registry_loader.look()
         parts.loader.look()
+        if parts.shadow is not None:
+            parts.shadow.look()
         try:
             parts.engine.start()
         except ConfigError:
             self.stop()
             raise
-        parts.engine.set_serving(parts.live.current is not None)
+        parts.engine.set_serving(_can_decide(parts.live, parts.registry))
         if parts.metrics_server is not None:
             parts.metrics_server.start()
         parts.watcher.start()
@@ -123,7 +142,7 @@ class Application:
         sys.stderr.flush()
 
     def reload(self) -> None:
-        """Look at policy and token files now, and open the record file by its name again."""
+        """Look at policy, registry and token files now, and open the record file by its name again."""
         self._parts.records.reopen()
         self._parts.watcher.wake()
 
@@ -132,11 +151,15 @@ class Application:
         parts, drain = self._parts, self._settings.server.drain
         self._draining.set()
         parts.loader.stop()
+        parts.registry_loader.stop()
         parts.watcher.stop()
         parts.engine.set_serving(False)
         notice = min(NOTICE_SECONDS, drain / 4) if parts.engine.addresses else 0.0
         threading.Event().wait(notice)
         parts.engine.stop(drain - notice)
+        parts.state.stop()
+        if parts.shadow is not None:
+            parts.shadow.stop()
         parts.keys.stop()
         if parts.metrics_server is not None:
             parts.metrics_server.stop()
@@ -178,26 +201,40 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
     proxies = ProxyRegistry(settings)
     records = _open_records(settings, metrics)
     undo.callback(records.close, 0.0)
-    keys = IssuerKeys(
-        settings.issuers,
-        get=Egress(clock).get,
-        clock=clock,
-        fetch_slots=settings.server.fetch_slots,
-        on_fetch=metrics.keys_fetched,
-    )
+    issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics)
+    authorities = AuthorityFiles(authority_files(settings))
+    state = StateKeeper(settings.state, clock)
     live = LivePolicy()
-    epochs = Epochs({"keys": keys.epoch})
-    recall = Recall(epochs, records, settings.cache.decisions)
+    registry = LiveRegistry(None if settings.registry.paths else Registry())
+    shadow = open_shadow(settings, policy_context(settings), NOTHING)
+    if shadow is not None:
+        undo.callback(shadow.stop)
+    epochs = Epochs({**issuers.epochs, "registry": registry.epoch, "authorities": authorities.epoch, **state.epochs})
+    recall = Recall(epochs, records, settings.cache.decisions, clock)
     metrics.follow_recall(recall.counts)
+    metrics.follow_state(state.counts)
     rim = Rim(
         policy=live,
-        views=Views(keys=keys, profiles=from_settings(settings), epochs=epochs),
-        evidence=keys,
+        views=Views(
+            keys=issuers.keys,
+            introspections=issuers.introspections,
+            status_lists=issuers.status_lists,
+            profiles=from_settings(settings),
+            api_keys=state.api_keys,
+            epochs=epochs,
+            registry=registry,
+            nonces=nonces_from(settings),
+            authorities=authorities,
+        ),
+        evidence=issuers.desk,
         records=records,
         metrics=metrics,
         clock=clock,
         waiting=Bulkhead(settings.server.threads - 1),
         recall=recall,
+        spender=state.spender,
+        uses=state.uses,
+        shadow=shadow,
     )
     checker = Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
 
@@ -214,26 +251,60 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
             metrics.policy_rejected()
         else:
             metrics.policy_loaded(ruleset.revision)
-            engine.set_serving(True)
+            engine.set_serving(_can_decide(live, registry))
+
+    def on_registry(found: Registry | None) -> None:
+        if found is None:
+            metrics.registry_rejected()
+        else:
+            metrics.registry_loaded(found.revision)
+            engine.set_serving(_can_decide(live, registry))
 
     loader = PolicyLoader(settings.policy, policy_context(settings), live, on_load=on_load)
+    registry_loader = RegistryLoader(
+        settings.registry.paths,
+        registry,
+        issuers={issuer.issuer for issuer in settings.issuers},
+        ruleset=lambda: live.current,
+        on_load=on_registry,
+    )
+    looks = [loader.look, registry_loader.look, authorities.look, proxies.reload]
+    if shadow is not None:
+        looks.append(shadow.look)
     parts = _Parts(
         records=records,
-        keys=keys,
+        state=state,
+        keys=issuers.keys,
         live=live,
         loader=loader,
+        registry=registry,
+        registry_loader=registry_loader,
+        shadow=shadow,
         engine=engine,
         metrics_server=metrics_server,
-        watcher=Watcher(settings.policy_reload, loader.look, proxies.reload),
+        watcher=Watcher(settings.policy_reload, *looks),
     )
     application = Application(settings, parts)
     return application
 
 
+def _can_decide(live: LivePolicy, registry: LiveRegistry) -> bool:
+    """Return whether there is everything that questions are decided by on their merits."""
+    return live.current is not None and registry.current is not None
+
+
 def policy_context(settings: Settings) -> PolicyContext:
     """Return what policy may refer to in the settings."""
     profiles = {
-        name: ProfileFace(audience=profile.audience, realm=profile.realm) for name, profile in settings.profiles.items()
+        name: ProfileFace(
+            audience=profile.audience,
+            realm=profile.realm,
+            api_key_header=profile.api_keys.header if profile.api_keys is not None else "",
+            proof_algorithms=profile.dpop.algorithms if profile.dpop is not None else (),
+            certificates=bool(profile.certificates.accept),
+            introspects=all_introspect(settings, profile),
+        )
+        for name, profile in settings.profiles.items()
     }
     return PolicyContext(profiles=profiles, acr=settings.acr)
 
@@ -246,7 +317,7 @@ def _open_metrics(settings: Settings, metrics: Metrics, readiness: Callable[[], 
 def _open_records(settings: Settings, metrics: Metrics) -> RecordWriter:
     wanted = settings.records
     try:
-        records = RecordWriter(wanted.path, queue=wanted.queue, overflow=wanted.overflow)
+        records = RecordWriter(wanted.path, queue=wanted.queue, overflow=wanted.overflow, sample=wanted.sample)
     except OSError as error:
         problem = Problem(str(wanted.path), 0, 0, f"the record file cannot be opened: {error.strerror}")
         raise ConfigError([problem]) from error
@@ -260,4 +331,6 @@ def _readiness(parts: _Parts, *, draining: bool) -> Readiness:
         return Readiness(ready=False, why_not="the server is stopping", unavailable_issuers=missing)
     if parts.live.current is None:
         return Readiness(ready=False, why_not="no policy is in force", unavailable_issuers=missing)
+    if parts.registry.current is None:
+        return Readiness(ready=False, why_not="no registry is in force", unavailable_issuers=missing)
     return Readiness(ready=True, unavailable_issuers=missing)

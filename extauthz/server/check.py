@@ -30,15 +30,18 @@ from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
 if TYPE_CHECKING:
     from threading import Event
 
-    from extauthz.clock import Clock
+    from extauthz.clock import Clock, Instant
     from extauthz.ids import DecisionId
     from extauthz.policy.live import LivePolicy
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EvidenceSource, RecordSink, Spender
     from extauthz.request.bounds import Proxy
+    from extauthz.request.sketch import Sketch
     from extauthz.server.bulkhead import Bulkhead
     from extauthz.server.engine import Pending
-    from extauthz.server.recall import Named, Recall
+    from extauthz.server.keyuses import KeyUses
+    from extauthz.server.recall import Kept, Named, Recall
+    from extauthz.server.shadow import Watching
     from extauthz.telemetry.metrics import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -64,6 +67,8 @@ class Rim:
         waiting: bounds how many decisions wait for evidence.
         recall: kept decisions.
         spender: takes what can be used up; None when nothing here can.
+        uses: notes when API keys were used; None where there are none.
+        shadow: a policy that only looks on; None when none runs.
     """
 
     policy: LivePolicy
@@ -75,6 +80,8 @@ class Rim:
     waiting: Bulkhead
     recall: Recall
     spender: Spender | None = None
+    uses: KeyUses | None = None
+    shadow: Watching | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +126,21 @@ class Checker:
         answer = self.try_check(raw, proxy, remaining=remaining)
         return answer if isinstance(answer, bytes) else answer.finish()
 
-    def try_check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes | Pending:
+    def try_check(
+        self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None, asked: float | None = None
+    ) -> bytes | Pending:
         """Return what `check` does, or without waiting the question that needs a fetch first; never raises."""
-        started = self._rim.clock.monotonic()
+        rim = self._rim
+        started = rim.clock.monotonic()
         budget = self._deadline if remaining is None else min(self._deadline, remaining - MIN_REMAINING)
         if budget <= 0:
             return self.refuse(Reason.OVERLOADED, proxy)
         try:
+            at = rim.clock.now()
+            known = rim.recall.recognise(raw, proxy, rim.policy.current, at, started if asked is None else asked)
+            if known is not None:
+                kept, sketch = known
+                return self._give_again(kept, new_decision_id(), at, started, sketch)
             question = _Question(
                 raw=raw,
                 proxy=proxy,
@@ -184,14 +199,23 @@ class Checker:
         kept = self._rim.recall.find(named.key, at)
         if kept is None:
             return None
-        latency = self._rim.clock.monotonic() - question.started
-        occurrence = Occurrence(question.decision_id, at, latency, named.request_id, named.trace_id)
-        recorded = self._rim.records.offer_again(self._rim.recall.record_of(kept), occurrence)
+        self._rim.recall.learn(question.raw, question.proxy, question.ruleset, kept)
+        return self._give_again(kept, question.decision_id, at, question.started, named)
+
+    def _give_again(
+        self, kept: Kept, decision_id: DecisionId, at: Instant, started: float, seen: Named | Sketch
+    ) -> bytes:
+        """Return the answer of a kept decision that holds at `at`, recorded and counted like any other."""
+        rim = self._rim
+        latency = rim.clock.monotonic() - started
+        occurrence = Occurrence(decision_id, at, latency, seen.request_id, seen.trace_id)
+        recorded = rim.records.offer_again(rim.recall.record_of(kept), occurrence)
         if not recorded and self._must_record(kept.decision):
-            refused = replace(kept.decision, decision_id=question.decision_id, at=at)
+            refused = replace(kept.decision, decision_id=decision_id, at=at)
             return self._refuse_unrecordable(refused, latency)
-        self._rim.metrics.decided(kept.decision, latency)
-        return kept.answer(question.decision_id)
+        self._note_use(kept.decision, at)
+        rim.metrics.decided(kept.decision, latency)
+        return kept.answer(decision_id)
 
     def finish(self, question: _Question, first: pipeline.Answer | NeedsEvidence) -> bytes:
         """Return the answer to a question that needs a fetch or spends something, after that; never raises."""
@@ -215,7 +239,7 @@ class Checker:
             return UNANSWERABLE
 
     def _ask(self, question: _Question, evidence: Evidence) -> pipeline.Answer | NeedsEvidence:
-        return pipeline.check(
+        answer = pipeline.check(
             question.raw,
             proxy=question.proxy,
             views=self._rim.views,
@@ -224,6 +248,9 @@ class Checker:
             at=self._rim.clock.now(),
             decision_id=question.decision_id,
         )
+        if self._rim.shadow is None or isinstance(answer, NeedsEvidence):
+            return answer
+        return self._rim.shadow.watch(answer)
 
     def _decide(self, question: _Question, needed: NeedsEvidence) -> pipeline.Answer:
         outcomes: dict[Need, Fetched] = {}
@@ -280,8 +307,13 @@ class Checker:
         recorded = self._rim.records.offer(decision, latency)
         if not recorded and self._must_record(decision):
             return self._refuse_unrecordable(decision, latency)
+        self._note_use(decision, decision.at)
         self._rim.metrics.decided(decision, latency)
         return response
+
+    def _note_use(self, decision: Decision, at: Instant) -> None:
+        if self._rim.uses is not None:
+            self._rim.uses.note(decision, at)
 
     def _must_record(self, decision: Decision) -> bool:
         """Return whether this needs a record: an allow without one is an access that nobody can account for."""

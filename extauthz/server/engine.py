@@ -51,8 +51,13 @@ class CheckFunction(Protocol):
         """
         ...
 
-    def try_check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes | Pending:
+    def try_check(
+        self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None, asked: float | None = None
+    ) -> bytes | Pending:
         """Return what `check` does when that needs no waiting, else the question to finish elsewhere; never raises.
+
+        `asked` is the stopwatch at a moment when the question was here already, for those that arrive in batches; what
+        was found unchanged since then is not looked at again for it.
 
         Whoever drops a pending question without finishing it answers the call in another way; nothing is recorded.
         """

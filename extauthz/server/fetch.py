@@ -3,13 +3,17 @@
 The remote is hostile until proven otherwise; a fetch ends in time with a bounded answer, or fails:
 
 1. `https` with the system's authorities; plain `http` only to loopback, or where the operator said so. No user info.
-2. No redirects, no proxies from the environment, no cookies, no kept connections, no content coding.
-3. Connecting waits `timeout` per address. From then on a watchdog shuts the connection down at the deadline, because a
-   socket's own timeout starts again with every byte that drips in.
-4. Only status 200 counts, with at most `max_bytes` of body, all of it.
+2. Only hosts on the list. A name is resolved once for each connection, every address of it must be one that may be
+   called (`addresses.py`), and the connection goes to one of exactly these: a name that resolves differently a moment
+   later changes nothing. The certificate is verified against the name. A host that is loopback by its spelling, and on
+   the list, means this machine.
+3. No redirects, no proxies from the environment, no cookies, no kept connections, no content coding.
+4. One deadline for resolving, connecting, sending and reading. From the first connection on a watchdog shuts it down
+   then, because a socket's own timeout starts again with every byte that drips in. Only the resolver of the system
+   cannot be cut short; whoever decides waits for a fetch on a thread of its own.
+5. Only status 200 counts, or 304 when the caller has the document already; with at most `max_bytes` of body, all of it.
 
-What the body says is the caller's affair; `content-type` is not looked at, because parsing refuses what is no JSON. Not
-yet here: allow-listed hosts and pinned addresses, for which `_new_conn` is the place.
+What the body says is the caller's affair; `content-type` is not looked at, because parsing refuses what is no JSON.
 """
 
 from __future__ import annotations
@@ -19,29 +23,107 @@ import http.client
 import ipaddress
 import socket
 import ssl
-import threading
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Protocol
+from urllib.parse import urlencode
 
-from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
 from extauthz.errors import FetchError
+from extauthz.server.addresses import refusal_of
+from extauthz.server.connection import PinnedHttp, PinnedHttps, Watchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from urllib3.connection import HTTPConnection
+
     from extauthz.clock import Clock
+    from extauthz.server.addresses import Network
 
 _CHUNK_BYTES: Final = 65536
 _HTTP_OK: Final = 200
-_HEADERS: Final = {"accept": "application/json", "accept-encoding": "identity", "connection": "close"}
+_NOT_MODIFIED: Final = 304
+_ALWAYS: Final = {"accept-encoding": "identity", "connection": "close"}
+_PORTS: Final = {"https": 443, "http": 80}
 
 
-class Get(Protocol):
-    """A way to fetch a document: `Egress.get`, or a simulator."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """What to fetch.
 
-    def __call__(self, url: str, *, timeout: float, max_bytes: int, plain_http: bool = False) -> bytes:
-        """Return the body behind `url`; see `Egress.get`."""
+    Attributes:
+        url: absolute URL.
+        timeout: seconds until the last byte.
+        max_bytes: longest body accepted.
+        plain_http: whether `http` is allowed beyond loopback.
+        accept: media type asked for.
+        headers: others to send, by lower-case name; they may be secrets.
+        form: fields to POST; None makes it a GET. They may be secrets.
+        etag: of the document that the caller has already; empty for none.
+    """
+
+    url: str
+    timeout: float
+    max_bytes: int
+    plain_http: bool = False
+    accept: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    form: Mapping[str, str] | None = field(default=None, repr=False)
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back.
+
+    Attributes:
+        body: all of it; empty when the caller's document still stands.
+        headers: by lower-case name; the values of lines of one name are joined by `, `.
+        not_modified: whether the caller's document still stands (304).
+    """
+
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    not_modified: bool = False
+
+
+class Fetch(Protocol):
+    """A way out: `Egress.fetch`, or a simulator."""
+
+    def __call__(self, ask: Ask) -> Reply:
+        """Return what the remote answers; see `Egress.fetch`."""
         ...
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """Return the numeric addresses of a name, in the order to try them.
+
+    Raises:
+        OSError: it has none, or the resolver fails.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        message = "not a name that can be resolved"
+        raise OSError(message) from error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EgressRules:
+    """What may be called.
+
+    Attributes:
+        hosts: lower-case names and addresses, without brackets.
+        networks: whose addresses may be called although they are not public.
+        proxy: host and port of a proxy for everything beyond loopback; None for none.
+    """
+
+    hosts: frozenset[str]
+    networks: tuple[Network, ...] = ()
+    proxy: tuple[str, int] | None = None
 
 
 class Egress:
@@ -49,31 +131,37 @@ class Egress:
 
     Args:
         clock: for the deadlines.
+        rules: what may be called.
         tls: how servers are verified; the system's authorities unless told otherwise.
+        resolver: name and port → numeric addresses.
     """
 
-    def __init__(self, clock: Clock, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        rules: EgressRules,
+        tls: ssl.SSLContext | None = None,
+        resolver: Callable[[str, int], list[str]] = resolve,
+    ) -> None:
         self._clock = clock
+        self._rules = rules
         self._tls = tls or ssl.create_default_context()
+        self._resolve = resolver
 
-    def get(self, url: str, *, timeout: float, max_bytes: int, plain_http: bool = False) -> bytes:
-        """Return the body behind `url`.
-
-        Args:
-            url: absolute URL.
-            timeout: seconds until the last byte.
-            max_bytes: longest body accepted.
-            plain_http: whether `http` is allowed beyond loopback.
+    def fetch(self, ask: Ask) -> Reply:
+        """Return what the remote answers.
 
         Raises:
             FetchError: by one of the rules at the top of this file. The message is ours.
         """
-        target = _parse(url, plain_http=plain_http)
-        deadline = self._clock.monotonic() + timeout
+        deadline = self._clock.monotonic() + ask.timeout
+        target = _parse(ask.url, plain_http=ask.plain_http)
         try:
-            with contextlib.closing(self._connection(target, timeout)) as connection, _Watchdog(timeout) as watchdog:
-                connection.watchdog = watchdog
-                body = _read(connection, target.request_uri, max_bytes)
+            addresses = self._addresses_of(target)
+            with Watchdog(deadline - self._clock.monotonic()) as watchdog:
+                connection = self._connection(target, addresses, watchdog, deadline)
+                with contextlib.closing(connection):
+                    reply = _exchange(connection, target.request_uri, ask)
         except (OSError, HTTPError, http.client.HTTPException) as error:
             late = isinstance(error, TimeoutError) or self._clock.monotonic() >= deadline
             message = "no complete answer in time" if late else f"no answer ({type(error).__name__})"
@@ -82,13 +170,51 @@ class Egress:
             # A body that ends with the connection looks complete when the watchdog has cut it.
             message = "no complete answer in time"
             raise FetchError(message)
-        return body
+        return reply
 
-    def _connection(self, target: Url, timeout: float) -> _WatchedHttp | _WatchedHttps:
-        host = str(target.host).strip("[]")
-        if target.scheme == "https":
-            return _WatchedHttps(host, target.port, timeout=timeout, ssl_context=self._tls)
-        return _WatchedHttp(host, target.port, timeout=timeout)
+    def _addresses_of(self, target: Url) -> list[str]:
+        """Return the addresses to connect to: the target's, each of which may be called, or the proxy's."""
+        host = host_of(target)
+        if host not in self._rules.hosts:
+            message = f"the host {host} is not one that may be called; name it in egress.hosts"
+            raise FetchError(message)
+        if is_loopback(host):
+            return [found for found in self._resolve(host, _port_of(target)) if is_loopback(found)]
+        if self._rules.proxy is None:
+            return self._allowed(host, self._resolve(host, _port_of(target)))
+        if _is_numeric(host):
+            self._allowed(host, [host])
+        return self._resolve(*self._rules.proxy)
+
+    def _allowed(self, host: str, addresses: list[str]) -> list[str]:
+        for address in addresses:
+            refusal = refusal_of(address, self._rules.networks)
+            if refusal:
+                message = f"an address of {host} must not be called: {refusal}"
+                raise FetchError(message)
+        return addresses
+
+    def _connection(
+        self, target: Url, addresses: list[str], watchdog: Watchdog, deadline: float
+    ) -> PinnedHttp | PinnedHttps:
+        host, port, proxy = host_of(target), _port_of(target), self._rules.proxy
+        tunnel = proxy is not None and not is_loopback(host)
+        near = proxy if proxy is not None and tunnel else (host, port)
+        left = max(deadline - self._clock.monotonic(), 0.001)
+        connection = (
+            PinnedHttps(*near, timeout=left, ssl_context=self._tls)
+            if target.scheme == "https"
+            else PinnedHttp(*near, timeout=left)
+        )
+        connection.pin(addresses, left, watchdog)
+        if tunnel:
+            connection.set_tunnel(host, port)
+        return connection
+
+
+def host_of(target: Url) -> str:
+    """Return the host of a URL in lower case, without brackets and final dot."""
+    return str(target.host).strip("[]").rstrip(".").lower()
 
 
 def is_loopback(host: str) -> bool:
@@ -99,59 +225,16 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-class _Watchdog:
-    """Shuts a connection down after a time, whatever its reader is doing."""
-
-    def __init__(self, timeout: float) -> None:
-        self._timer = threading.Timer(timeout, self._shut_down)
-        self._timer.daemon = True
-        self._lock = threading.Lock()
-        self._expired = False
-        self._twin: socket.socket | None = None
-
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
-        with self._lock:
-            if self._twin is not None:
-                self._twin.close()
-                self._twin = None
-
-    def guard(self, connected: socket.socket) -> None:
-        """Shut `connected` down when the time is over; at once if it is already."""
-        with self._lock:
-            # A descriptor of our own: TLS moves the original one into another object before its handshake is done.
-            self._twin = connected.dup()
-            expired = self._expired
-        if expired:
-            self._shut_down()
-
-    def _shut_down(self) -> None:
-        with self._lock, contextlib.suppress(OSError):
-            self._expired = True
-            if self._twin is not None:
-                self._twin.shutdown(socket.SHUT_RDWR)
+def _is_numeric(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
-class _WatchedHttp(HTTPConnection):
-    watchdog: _Watchdog
-
-    def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        self.watchdog.guard(connected)
-        return connected
-
-
-class _WatchedHttps(HTTPSConnection):
-    watchdog: _Watchdog
-
-    def _new_conn(self) -> socket.socket:
-        connected = super()._new_conn()
-        self.watchdog.guard(connected)
-        return connected
+def _port_of(target: Url) -> int:
+    return target.port or _PORTS[str(target.scheme)]
 
 
 def _parse(url: str, *, plain_http: bool) -> Url:
@@ -169,22 +252,33 @@ def _parse(url: str, *, plain_http: bool) -> Url:
     return target
 
 
-def _read(connection: HTTPConnection, path: str, max_bytes: int) -> bytes:
-    connection.request("GET", path, headers=_HEADERS, preload_content=False, decode_content=False)
+def _exchange(connection: HTTPConnection, path: str, ask: Ask) -> Reply:
+    headers = {**ask.headers, "accept": ask.accept, **_ALWAYS}
+    body = None
+    if ask.etag:
+        headers["if-none-match"] = ask.etag
+    if ask.form is not None:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        body = urlencode(ask.form).encode()
+    method = "GET" if ask.form is None else "POST"
+    connection.request(method, path, body=body, headers=headers, preload_content=False, decode_content=False)
     with connection.getresponse() as response:
+        fields = {name.lower(): response.headers[name] for name in response.headers}
+        if response.status == _NOT_MODIFIED and ask.etag:
+            return Reply(headers=fields, not_modified=True)
         if response.status != _HTTP_OK:
             message = f"answered with status {response.status}"
             raise FetchError(message)
-        if "content-encoding" in response.headers:
+        if "content-encoding" in fields:
             message = "answered with a content coding that was not asked for"
             raise FetchError(message)
-        body = bytearray()
+        content = bytearray()
         while chunk := response.read1(_CHUNK_BYTES):
-            body += chunk
-            if len(body) > max_bytes:
+            content += chunk
+            if len(content) > ask.max_bytes:
                 message = "answered with too many bytes"
                 raise FetchError(message)
         if response.length_remaining:
             message = "closed the connection within its answer"
             raise FetchError(message)
-        return bytes(body)
+        return Reply(bytes(content), fields)

@@ -6,14 +6,14 @@ The rules stand in `server/keys.py`; this is the half of them that concerns one 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from extauthz.errors import FetchError, JoseError
-from extauthz.jose.keyset import KeySet, parse_keyset
+from extauthz.jose.keyset import SIGNATURES, KeySet, parse_keyset
 from extauthz.ports import Fetched
 from extauthz.server.keyorigin import refresh_interval
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.clock import Clock
-    from extauthz.config.issuers import IssuerSettings
-    from extauthz.server.keyorigin import KeyOrigin
+    from extauthz.config.issuers import KeySettings
+    from extauthz.server.keyorigin import KeyOrigin, Version
 
 _log = structlog.get_logger(__name__)
 
@@ -37,6 +37,8 @@ class _Held:
     """Monotonic seconds at which the fetch began: what it brought cannot be newer."""
     digest: bytes
     """SHA-256 of the document: equal ones hold equal keys."""
+    version: Version | None
+    """What the place calls it."""
 
 
 @dataclass(slots=True)
@@ -52,30 +54,39 @@ class IssuerRefresh:
     """Keeps one issuer's keys fresh. Use it from any thread.
 
     Args:
-        settings: the issuer.
+        issuer: whose keys.
+        keys: how they are kept.
+        algorithms: that the issuer may use.
         origin: where its key set comes from; only used by this issuer's thread.
         clock: for ages and intervals; only its monotonic side is read.
         fetch_slots: how many may wait at a time.
         on_fetch: called with issuer and outcome after every fetch, from this issuer's thread.
+        use: what the keys are published for.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — what an issuer's keys consist of
         self,
-        settings: IssuerSettings,
+        issuer: str,
+        keys: KeySettings,
+        algorithms: tuple[str, ...],
+        *,
         origin: KeyOrigin,
         clock: Clock,
         fetch_slots: int,
         on_fetch: Callable[[str, Fetched], None],
+        use: str = SIGNATURES,
     ) -> None:
-        self._issuer = settings.issuer
-        self._algorithms = settings.algorithms
-        self._keys = settings.keys
+        self._issuer = issuer
+        self._use = use
+        self._algorithms = algorithms
+        self._keys = keys
         self._origin = origin
         self._clock = clock
         self._on_fetch = on_fetch
         self._slots = threading.BoundedSemaphore(fetch_slots)
         self._held: _Held | None = None
         self._changes = 0
+        self._fresh_for: float | None = None
         self._thread: threading.Thread | None = None
         # Everything below is read and written under this lock only.
         self._lock = threading.Condition()
@@ -159,7 +170,7 @@ class IssuerRefresh:
         return None
 
     def _pause(self, outcome: Fetched) -> float:
-        interval = refresh_interval(self._keys)
+        interval = refresh_interval(self._keys, self._fresh_for)
         if outcome is Fetched.DONE:
             self._failures = 0
             return interval
@@ -182,10 +193,16 @@ class IssuerRefresh:
 
     def _load(self, *, thorough: bool) -> None:
         fetched_at = self._clock.monotonic()
-        document = self._origin.load(thorough=thorough)
-        keys = parse_keyset(document, self._algorithms)
         before = self._held
-        self._held = _Held(keys, fetched_at, sha256(document).digest())
+        loaded = self._origin.load(thorough=thorough, have=before.version if before is not None else None)
+        self._fresh_for = loaded.fresh_for
+        if loaded.document is None and before is not None:
+            self._held = replace(before, fetched_at=fetched_at)
+            return
+        document = loaded.document or b""
+        keys = parse_keyset(document, self._algorithms, self._use)
+        # A version is remembered only with a set that was good, or "still stands" would be said of a bad one.
+        self._held = _Held(keys, fetched_at, sha256(document).digest(), loaded.version)
         if before is None or before.digest != self._held.digest:
             self._changes += 1  # After the keys are in place: an epoch may lag behind a fact, never run ahead of it.
         if before is None or (before.keys.names, before.keys.left_out) != (keys.names, keys.left_out):

@@ -7,13 +7,16 @@
    an issuer under way. Whoever needs it meanwhile joins it and waits with a timeout of its own.
 4. A token with an unknown `kid` can cause one fetch at once, then none for `cool_down` seconds, whoever sends how many.
 5. At most `fetch_slots` decisions wait for one issuer; the next is told `UNAVAILABLE` at once instead of waiting too.
-6. After a failure the next attempt comes after `cool_down`, then twice that, and so on up to `refresh`, by itself.
+6. A set is fetched anew when its server says that it is no longer fresh, between `refresh_min` and `refresh` seconds
+   after the last time; a server that says "not modified" has confirmed it as of then.
+7. After a failure the next attempt comes after `cool_down`, then twice that, and so on up to `refresh`, by itself.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from extauthz.jose.keyset import JWT_SVIDS, SIGNATURES
 from extauthz.ports import Fetched, KeysOf
 from extauthz.server.keyorigin import origin_of
 from extauthz.server.keyrefresh import IssuerRefresh
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from extauthz.clock import Clock
     from extauthz.config.issuers import IssuerSettings
     from extauthz.ports import Need, VerificationKey
-    from extauthz.server.fetch import Get
+    from extauthz.server.fetch import Fetch
 
 
 def _ignore(_issuer: str, _outcome: Fetched) -> None:
@@ -35,8 +38,8 @@ class IssuerKeys:
     """The keys of all configured issuers. Use it from any thread.
 
     Args:
-        issuers: who, and where their keys are.
-        get: fetches documents (`server/fetch.py`).
+        issuers: who, and where their keys are; one without `keys` has none.
+        fetch: the way out (`server/fetch.py`).
         clock: for ages and intervals; only its monotonic side is read.
         fetch_slots: decisions that may wait for one issuer at a time.
         on_fetch: called with issuer and outcome after every fetch, from the issuer's thread; must not raise.
@@ -46,15 +49,25 @@ class IssuerKeys:
         self,
         issuers: Sequence[IssuerSettings],
         *,
-        get: Get,
+        fetch: Fetch,
         clock: Clock,
         fetch_slots: int,
         on_fetch: Callable[[str, Fetched], None] = _ignore,
     ) -> None:
         self._clock = clock
         self._issuers = {
-            settings.issuer: IssuerRefresh(settings, origin_of(settings, get, clock), clock, fetch_slots, on_fetch)
-            for settings in issuers
+            each.issuer: IssuerRefresh(
+                each.issuer,
+                each.keys,
+                each.algorithms,
+                origin=origin_of(each.issuer, each.keys, fetch, clock),
+                clock=clock,
+                fetch_slots=fetch_slots,
+                on_fetch=on_fetch,
+                use=JWT_SVIDS if each.profile == "spiffe" else SIGNATURES,
+            )
+            for each in issuers
+            if each.keys is not None
         }
 
     def start(self, wait: float = 0.0) -> None:

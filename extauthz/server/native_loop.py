@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from contextlib import suppress
 from functools import partial
@@ -23,7 +22,6 @@ import structlog
 
 from extauthz.model.reason import Reason
 from extauthz.response.to_envoy import UNANSWERABLE
-from extauthz.server.peer import peer_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -145,14 +143,15 @@ class AnsweringLoop:
         """Return the answer; None when the pool will answer."""
         try:
             metadata, where, left = details
-            proxy = self._proxies.find_proxy(peer_at(where, metadata))
+            proxy = self._proxies.find_caller(where, metadata)
             if beyond_backlog:
                 return self._checker.refuse(Reason.OVERLOADED, proxy)
-            patience = min(self._deadline, math.inf if left is None else left)
+            patience = self._deadline if left is None or left > self._deadline else left
             answer = self._checker.try_check(
                 raw or b"" if proxy is not None else b"",
                 proxy,
                 remaining=patience - (self._clock.monotonic() - received),
+                asked=received,
             )
             if isinstance(answer, bytes):
                 return answer

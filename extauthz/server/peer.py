@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from extauthz.server.engine import Peer
-from extauthz.server.proxies import TOKEN_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+TOKEN_METADATA: Final = "x-extauthz-proxy-token"  # noqa: S105 — the name of a metadata key
+"""gRPC metadata key of the pre-shared token."""
 
 _KNOWN_PLACES: Final = 1024
 """Addresses of callers whose reading is remembered. Each open connection has one; proxies open few."""

@@ -20,8 +20,10 @@ import structlog
 
 from extauthz.errors import ConfigError, Problem
 from extauthz.request.bounds import Proxy
+from extauthz.server.peer import TOKEN_METADATA, peer_at
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from extauthz.config.settings import ProxySettings, Settings
@@ -29,14 +31,14 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-TOKEN_METADATA: Final = "x-extauthz-proxy-token"  # noqa: S105 — the name of a metadata key
-"""gRPC metadata key of the pre-shared token."""
-
 MIN_TOKEN_CHARACTERS: Final = 16
 """Characters of a pre-shared token; 16 random letters and digits are some 95 bits."""
 
 _MOST_PROVEN: Final = 256
 """Proofs that are remembered: a few for each proxy."""
+
+_MOST_CALLERS: Final = 4096
+"""Connections whose caller is remembered; each has an address of its own."""
 
 INSECURE: Final = Proxy("insecure")
 """Who asks where `insecure.unauthenticated_proxies` is on and the caller is on this machine."""
@@ -66,6 +68,7 @@ class ProxyRegistry:
         problems: list[Problem] = []
         self._known = tuple(_known(proxy, problems) for proxy in self._settings)
         self._proven: dict[tuple[object, ...], Proxy] = {}
+        self._callers: dict[tuple[object, ...], Proxy] = {}
         self._reported: list[Problem] = []
         if problems:
             raise ConfigError(problems)
@@ -80,10 +83,27 @@ class ProxyRegistry:
         problems: list[Problem] = []
         self._known = tuple(_known(proxy, problems) for proxy in self._settings)
         self._proven = {}  # After the change: what was proven against the old tokens is not remembered.
+        self._callers = {}
         if problems != self._reported:
             for problem in problems:
                 _log.error("proxy token rejected; this proxy is not authenticated by it", problem=str(problem))
         self._reported = problems
+
+    def find_caller(self, where: str, metadata: Iterable[tuple[str, str | bytes]]) -> Proxy | None:
+        """Return the one proxy that a caller without certificate proves to be, or None.
+
+        Args:
+            where: the caller's address in the notation of gRPC.
+            metadata: of the call, in the order received.
+        """
+        key = (where, *[value for name, value in metadata if name == TOKEN_METADATA])
+        callers = self._callers
+        proxy = callers.get(key)
+        if proxy is None:
+            proxy = self.find_proxy(peer_at(where, metadata))
+            if proxy is not None and len(callers) < _MOST_CALLERS:
+                callers[key] = proxy
+        return proxy
 
     def find_proxy(self, peer: Peer) -> Proxy | None:
         """Return the one proxy that `peer` proves to be, or None."""

@@ -12,30 +12,35 @@ Memory is bounded by a number of decisions. No token and no body is kept, since 
 Eviction is second chance: the oldest goes first, but one that was found since it was last looked at is passed over
 once, so a flood of new questions cannot drive out those asked all the time.
 
+A question that is found again is known by its sketch from then on (`sketchbook.py`), which spares naming it.
+
 A kept answer is bytes with the decision's own id cut out: each repetition gets an id of its own. Of several threads
 that miss the same key at once, the first decides and the others wait for it, each within its own deadline.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.decision.keys import decision_key
 from extauthz.model.decision import Decision
-from extauthz.model.request import Request, Source
+from extauthz.model.request import Request
 from extauthz.request.question import read_question
+from extauthz.server.sketchbook import Sketchbook
 
 if TYPE_CHECKING:
-    from extauthz.clock import Instant
+    from extauthz.clock import Clock, Instant
     from extauthz.decision.keys import DecisionKey
     from extauthz.ids import DecisionId
     from extauthz.pipeline import Answer, Reusable
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EpochView, RecordSink
     from extauthz.request.bounds import Proxy
+    from extauthz.request.sketch import Sketch
 
 _LANDED: Final = threading.Event()
 _LANDED.set()
@@ -65,6 +70,9 @@ class Kept:
         pieces: the serialised answer, cut where the decision id stands.
         record: what the records of all repetitions have in common; made when the first one is found.
         found: whether it was found since eviction last looked at it.
+        gone: whether it is kept no more, also where it is still known by a sketch.
+        sketchable: whether questions for it may have sketches, as far as is known.
+        checked: stopwatch when its epochs were last compared.
     """
 
     decision: Decision
@@ -72,6 +80,9 @@ class Kept:
     pieces: tuple[bytes, ...]
     record: bytes | None = None
     found: bool = False
+    gone: bool = False
+    sketchable: bool = True
+    checked: float = -math.inf
 
     def answer(self, decision_id: DecisionId) -> bytes:
         """Return the serialised answer under another id, which has the length of every id."""
@@ -84,6 +95,7 @@ class RecallCounts:
 
     Attributes:
         hits: questions answered from it.
+        recognised: those of them that were known by their sketch.
         misses: questions that could be named and were not there. One that then waits for another thread is looked for
             twice, and both times are counted.
         stale: kept decisions that were found and no longer held.
@@ -93,6 +105,7 @@ class RecallCounts:
     """
 
     hits: int = 0
+    recognised: int = 0
     misses: int = 0
     stale: int = 0
     unnamed: int = 0
@@ -107,16 +120,51 @@ class Recall:
         epochs: count the changes of facts.
         records: prepares what records of a kept decision have in common.
         capacity: decisions that are kept at most; 0 keeps none.
+        clock: the stopwatch.
     """
 
-    def __init__(self, epochs: EpochView, records: RecordSink, capacity: int) -> None:
+    def __init__(self, epochs: EpochView, records: RecordSink, capacity: int, clock: Clock) -> None:
         self._epochs = epochs
+        self._clock = clock
         self._records = records
         self._capacity = capacity
         self._kept: OrderedDict[DecisionKey, Kept] = OrderedDict()
         self._change = threading.Lock()
-        self._flights: dict[DecisionKey, threading.Event] = {}
-        self._hits = self._misses = self._stale = self._unnamed = self._evicted = 0
+        self._flights: dict[DecisionKey, threading.Event | None] = {}
+        self._book: Sketchbook | None = None
+        self._hits = self._recognised = self._misses = self._stale = self._unnamed = self._evicted = 0
+
+    def recognise(
+        self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None, at: Instant, asked: float
+    ) -> tuple[Kept, Sketch] | None:
+        """Return the kept decision for a question whose like was found before, if it holds at `at`.
+
+        Args:
+            raw: the question.
+            proxy: who asks.
+            ruleset: the policy in force.
+            at: the instant of the answer.
+            asked: stopwatch when the question was here already; epochs that were compared since are not compared again.
+        """
+        book = self._book
+        if book is None or book.ruleset is not ruleset or proxy is None:
+            return None
+        found = book.find(raw, proxy)
+        if found is None or found[0].gone or not self._holds(found[0], at, asked):
+            return None
+        self._hits += 1
+        self._recognised += 1
+        found[0].found = True
+        return found
+
+    def learn(self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None, kept: Kept) -> None:
+        """Recognise questions like this one, which was found by its name, from now on."""
+        if proxy is None or ruleset is None or not kept.sketchable:
+            return
+        book = self._book
+        if book is None or book.ruleset is not ruleset:
+            book = self._book = Sketchbook(ruleset, self._capacity)
+        kept.sketchable = book.learn(raw, proxy, kept)
 
     def name(self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None) -> Named | None:
         """Return the question by name, or None when it is not to be kept or found."""
@@ -134,9 +182,10 @@ class Recall:
         if kept is None or at < kept.decision.at:
             self._misses += 1
             return None
-        if at >= kept.reusable.until or not self._is_current(kept.reusable):
+        if not self._holds(kept, at, math.inf):
             self._stale += 1
             with self._change:
+                kept.gone = True
                 if self._kept.get(key) is kept:
                     del self._kept[key]
             return None
@@ -152,7 +201,9 @@ class Recall:
         pieces = tuple(answer.response.split(answer.decision.decision_id.encode("ascii")))
         kept = Kept(_without_secrets(answer.decision), reusable, pieces)
         with self._change:
-            self._kept.pop(key, None)
+            replaced = self._kept.pop(key, None)
+            if replaced is not None:
+                replaced.gone = True
             while len(self._kept) >= self._capacity:
                 self._evict_one()
             self._kept[key] = kept
@@ -169,22 +220,38 @@ class Recall:
         Who looked just before another thread landed is one of the others, or it would be decided twice.
         """
         with self._change:
-            flight = self._flights.get(key)
-            if flight is None and key in self._kept:
+            if key in self._flights:
+                flight = self._flights[key] = self._flights[key] or threading.Event()
+                return flight
+            if key in self._kept:
                 return _LANDED
-            if flight is None:
-                self._flights[key] = threading.Event()
-            return flight
+            self._flights[key] = None  # Most questions are asked once, and an event is made for who waits only.
+            return None
 
     def land(self, key: DecisionKey) -> None:
         """Let those who wait for `key` go on."""
         with self._change:
             flight = self._flights.pop(key)
-        flight.set()
+        if flight is not None:
+            flight.set()
 
     def counts(self) -> RecallCounts:
         """Return how the cache fares now."""
-        return RecallCounts(self._hits, self._misses, self._stale, self._unnamed, self._evicted, len(self._kept))
+        return RecallCounts(
+            self._hits, self._recognised, self._misses, self._stale, self._unnamed, self._evicted, len(self._kept)
+        )
+
+    def _holds(self, kept: Kept, at: Instant, asked: float) -> bool:
+        """Return whether a kept decision holds at `at` for a question that was here at `asked`."""
+        if not kept.decision.at <= at < kept.reusable.until:
+            return False
+        if kept.checked > asked:
+            return True
+        begun = self._clock.monotonic()  # Before the epochs are read: what is compared is at least as new.
+        if not self._is_current(kept.reusable):
+            return False
+        kept.checked = begun
+        return True
 
     def _is_current(self, reusable: Reusable) -> bool:
         return self._epochs.read_epochs(reusable.rests_on) == reusable.epochs
@@ -194,6 +261,7 @@ class Recall:
         while (kept := self._kept[key := next(iter(self._kept))]).found:
             kept.found = False
             self._kept.move_to_end(key)
+        kept.gone = True
         del self._kept[key]
         self._evicted += 1
 
@@ -211,9 +279,18 @@ def _without_secrets(decision: Decision) -> Decision:
         target=decision.target,
         identity=decision.identity,
         attributes=decision.attributes,
+        shadow=decision.shadow,
     )
 
 
 def _only_recorded(request: Request) -> Request:
-    source = Source(address=request.source.address)
-    return Request(method=request.method, host=request.host, path=request.path, segments=(), source=source)
+    return Request(
+        method=request.method,
+        host=request.host,
+        path=request.path,
+        segments=(),
+        upgrade=request.upgrade,
+        preflight_method=request.preflight_method,
+        source=replace(request.source, certificate=""),
+        context=request.context,
+    )

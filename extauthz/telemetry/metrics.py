@@ -8,24 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from extauthz.telemetry.tally import DecisionTally
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
     from extauthz.ids import PolicyRevision
-    from extauthz.model.decision import Decision
     from extauthz.ports import Fetched, Spent
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 """Media type of `Metrics.exposition`."""
-
-_SECONDS: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0)
-"""Bucket bounds: from a cached answer to beyond Envoy's default timeout of 200 ms."""
 
 
 class RecordCounts(Protocol):
@@ -49,6 +47,11 @@ class RecordCounts(Protocol):
     @property
     def waiting(self) -> int:
         """Return how many records wait to be written."""
+        ...
+
+    @property
+    def sampled_out(self) -> int:
+        """Return how many allows are not in the sample that is recorded."""
         ...
 
     @property
@@ -91,6 +94,30 @@ class RecallCounts(Protocol):
         ...
 
 
+class StateCounts(Protocol):
+    """How the state fares; read when metrics are scraped."""
+
+    @property
+    def spend_rows(self) -> int:
+        """Return how many rows there are for what has been used up."""
+        ...
+
+    @property
+    def spends_waiting(self) -> int:
+        """Return how many spends wait to be taken."""
+        ...
+
+    @property
+    def api_keys(self) -> int:
+        """Return how many API keys are held, expired and revoked ones included."""
+        ...
+
+    @property
+    def failing(self) -> bool:
+        """Return whether the state could not be read or written the last time."""
+        ...
+
+
 class Metrics:
     """Every metric of one server, on a registry of its own. All methods are safe to call from any thread."""
 
@@ -98,29 +125,30 @@ class Metrics:
         # `_created` series double the output and say nothing that the process start time does not.
         disable_created_metrics()  # type: ignore[no-untyped-call]  # the library types only part of itself
         self.registry = CollectorRegistry(auto_describe=True)
-        self._decisions = Counter(
-            "extauthz_decisions", "Decisions made.", ("outcome", "reason", "resource"), registry=self.registry
-        )
-        self._known_decisions: dict[tuple[bool, str, str], Counter] = {}
-        self._seconds = Histogram(
-            "extauthz_decision_seconds",
-            "Time from question to answer.",
-            ("outcome",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        self._seconds_of = {
-            True: self._seconds.labels(outcome="allow"),
-            False: self._seconds.labels(outcome="deny"),
-        }
+        self._tally = DecisionTally()
+        self.registry.register(self._tally)
+        self.decided = self._tally.add
+        """Count a decision; see `DecisionTally.add`."""
         self._inflight = Gauge("extauthz_inflight", "Decisions under way.", registry=self.registry)
         self._key_fetches = Counter(
             "extauthz_key_fetches", "Fetches of an issuer's keys.", ("issuer", "outcome"), registry=self.registry
+        )
+        self._evidence_fetches = Counter(
+            "extauthz_evidence_fetches",
+            "Questions to issuers about tokens, and fetches of status lists.",
+            ("kind", "issuer", "outcome"),
+            registry=self.registry,
         )
         self._policy_loads = Counter(
             "extauthz_policy_loads", "Attempts to load the policy.", ("outcome",), registry=self.registry
         )
         self._policy = Gauge("extauthz_policy_info", "The policy in force.", ("revision",), registry=self.registry)
+        self._registry_loads = Counter(
+            "extauthz_registry_loads", "Attempts to load the registry.", ("outcome",), registry=self.registry
+        )
+        self._registry = Gauge(
+            "extauthz_registry_info", "The registry in force.", ("revision",), registry=self.registry
+        )
         self._engine = Gauge("extauthz_engine_info", "The engine that serves.", ("engine",), registry=self.registry)
         self._waits = Counter(
             "extauthz_evidence_waits", "Decisions that waited for a fetch.", ("outcome",), registry=self.registry
@@ -128,23 +156,6 @@ class Metrics:
         self._spends = Counter(
             "extauthz_spends", "Decisions that use something up.", ("outcome", "kind"), registry=self.registry
         )
-
-    def decided(self, decision: Decision, latency: float) -> None:
-        """Count a decision.
-
-        Args:
-            decision: what was decided.
-            latency: seconds from question to answer.
-        """
-        resource = decision.target.resource if decision.target is not None else ""
-        allowed = decision.allowed
-        key = (allowed, decision.reason.value, resource)
-        counter = self._known_decisions.get(key)
-        if counter is None:
-            counter = self._decisions.labels("allow" if allowed else "deny", key[1], resource)
-            self._known_decisions[key] = counter
-        counter.inc()
-        self._seconds_of[allowed].observe(latency)
 
     def began(self) -> None:
         """Note that a decision is under way; `ended` must follow."""
@@ -157,6 +168,10 @@ class Metrics:
     def keys_fetched(self, issuer: str, outcome: Fetched) -> None:
         """Count a fetch of the keys of a configured issuer."""
         self._key_fetches.labels(issuer, outcome.value).inc()
+
+    def evidence_fetched(self, kind: str, issuer: str, outcome: Fetched) -> None:
+        """Count a fetch from a configured issuer; `kind` is `introspection` or `status_list`."""
+        self._evidence_fetches.labels(kind, issuer, outcome.value).inc()
 
     def evidence_awaited(self, outcome: Fetched) -> None:
         """Count a decision that waited for evidence."""
@@ -180,6 +195,16 @@ class Metrics:
         """Count a policy that could not be loaded; the one in force stays."""
         self._policy_loads.labels("rejected").inc()
 
+    def registry_loaded(self, revision: str) -> None:
+        """Count a loaded registry and name it as the one in force."""
+        self._registry_loads.labels("loaded").inc()
+        self._registry.clear()
+        self._registry.labels(revision).set(1)
+
+    def registry_rejected(self) -> None:
+        """Count a registry that could not be loaded; the one in force stays."""
+        self._registry_loads.labels("rejected").inc()
+
     def follow_records(self, read: Callable[[], RecordCounts]) -> None:
         """Show the counts of a record writer, asked for at each scrape. Call it once."""
         self.registry.register(_RecordCollector(read))
@@ -187,6 +212,14 @@ class Metrics:
     def follow_recall(self, read: Callable[[], RecallCounts]) -> None:
         """Show the counts of the cache of decisions, asked for at each scrape. Call it once."""
         self.registry.register(_RecallCollector(read))
+
+    def follow_state(self, read: Callable[[], StateCounts]) -> None:
+        """Show how the state fares, asked for at each scrape. Call it once."""
+        self.registry.register(_StateCollector(read))
+
+    def follow_breakers(self, read: Callable[[], Mapping[str, Mapping[str, str]]]) -> None:
+        """Show whether issuers are asked: kind → issuer → `closed`, `open` or `half_open`. Call it once."""
+        self.registry.register(_BreakerCollector(read))
 
     def exposition(self) -> bytes:
         """Return all metrics in the Prometheus text format."""
@@ -200,6 +233,9 @@ class _RecordCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         counts = self._read()
         yield CounterMetricFamily("extauthz_records_written", "Decision records written.", counts.written)
+        yield CounterMetricFamily(
+            "extauthz_records_sampled_out", "Allows left out of the sample that is recorded.", counts.sampled_out
+        )
         yield CounterMetricFamily("extauthz_records_refused", "Records refused for want of room.", counts.refused)
         yield CounterMetricFamily("extauthz_records_dropped", "Records lost for want of room.", counts.dropped)
         yield GaugeMetricFamily("extauthz_records_waiting", "Records not written yet.", counts.waiting)
@@ -222,3 +258,31 @@ class _RecallCollector(Collector):
         yield questions
         yield CounterMetricFamily("extauthz_cache_evictions", "Kept decisions that made room.", counts.evicted)
         yield GaugeMetricFamily("extauthz_cache_decisions", "Kept decisions.", counts.kept)
+
+
+class _StateCollector(Collector):
+    def __init__(self, read: Callable[[], StateCounts]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._read()
+        yield GaugeMetricFamily("extauthz_spend_rows", "Rows for what has been used up.", counts.spend_rows)
+        yield GaugeMetricFamily("extauthz_spends_waiting", "Spends that wait to be taken.", counts.spends_waiting)
+        yield GaugeMetricFamily("extauthz_api_keys", "API keys held, ended ones included.", counts.api_keys)
+        yield GaugeMetricFamily(
+            "extauthz_state_failing", "1 while the state cannot be read or written.", int(counts.failing)
+        )
+
+
+class _BreakerCollector(Collector):
+    def __init__(self, read: Callable[[], Mapping[str, Mapping[str, str]]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        states = GaugeMetricFamily(
+            "extauthz_breaker_open", "1 while an issuer is not asked because it fails.", labels=["kind", "issuer"]
+        )
+        for kind, issuers in self._read().items():
+            for issuer, state in issuers.items():
+                states.add_metric([kind, issuer], int(state != "closed"))
+        yield states

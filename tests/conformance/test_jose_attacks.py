@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from extauthz.errors import Refusal
+from extauthz.errors import JoseError, Refusal
+from extauthz.jose.keyset import parse_keyset
 from extauthz.model.identity import Identity
 from extauthz.model.reason import REASONS, Reason
 from extauthz.ports import Evidence, Fetched, KeysOf, NeedsEvidence
@@ -213,6 +214,59 @@ def test_a_second_spelling_of_a_good_token_is_no_token() -> None:
     )
     assert isinstance(sent(token), Identity)
     assert sent(twin) is Reason.CREDENTIALS_MALFORMED
+
+
+@pytest.mark.parametrize("part", ["header", "payload", "signature", "kid"])
+def test_oversized_parts_are_refused(part: str) -> None:
+    """Before any cryptography: each alone makes the token, the header or the name too long."""
+    if part == "payload":
+        token = MAKER.mint(padding="x" * 20_000)
+    elif part == "signature":
+        token = MAKER.mint() + "A" * 20_000
+    else:
+        member = "kid" if part == "kid" else "padding"
+        token = MAKER.mint(headers={member: "x" * 3000})
+    assert sent(token) is Reason.CREDENTIALS_MALFORMED
+
+
+def test_deeply_nested_claims_are_refused() -> None:
+    """They exist to exhaust parsers."""
+    payload = json.dumps(MAKER.claims())[:-1] + ',"x":' + "[" * 1000 + "]" * 1000 + "}"
+    token = MAKER.mint_raw(b'{"alg":"ES256","kid":"k1","typ":"at+jwt"}', payload.encode())
+    assert sent(token) is Reason.CREDENTIALS_MALFORMED
+
+
+@pytest.mark.parametrize("member", ["d", "k", "p", "dq"])
+def test_a_key_that_was_published_with_its_private_half_verifies_nothing(member: str) -> None:
+    """Everybody could sign with it; the good key beside it still works."""
+    leaked = TokenMaker(kid="leaked")
+    raw = json.dumps({"keys": [leaked.jwk(**{member: "AAAA"}), MAKER.jwk()]}).encode()
+    keys = parse_keyset(raw, ("ES256",))
+    assert keys.find("leaked", "ES256") is None
+    assert keys.find("k1", "ES256") is not None
+
+
+def test_a_shared_secret_in_a_key_set_is_no_key() -> None:
+    """Whatever algorithm it claims to be for."""
+    secrets = [{"kty": "oct", "kid": f"s{n}", "k": "c2VjcmV0", "alg": alg} for n, alg in enumerate(("HS256", "ES256"))]
+    keys = parse_keyset(json.dumps({"keys": [*secrets, MAKER.jwk()]}).encode(), ("ES256",))
+    assert keys.names == ("k1",)
+
+
+def test_eddsa_means_ed25519_and_nothing_else() -> None:
+    """The name covers several curves (RFC 9864): keys on others are none; each name only where listed."""
+    for curve in ("Ed448", "X25519", "P-256", None):
+        jwk = TokenMaker(alg="EdDSA", kid="ed").jwk(crv=curve, alg=None)
+        with pytest.raises(JoseError):
+            parse_keyset(json.dumps({"keys": [jwk]}).encode(), ("EdDSA", "Ed25519"))
+    both = {name: TokenMaker(alg=name, kid="ed") for name in ("EdDSA", "Ed25519")}
+    for name, maker in both.items():
+        believed = profile(issuer_rules(algorithms=(name,)))
+        assert isinstance(prove(request(f"Bearer {maker.mint()}"), believed, maker.key_source()), Identity)
+        for other in both.values():
+            if other is not maker:
+                with pytest.raises(Refusal):
+                    prove(request(f"Bearer {other.mint()}"), believed, maker.key_source(other))
 
 
 def test_a_token_for_one_issuer_is_not_verified_with_anothers_keys() -> None:

@@ -15,7 +15,7 @@ from tests.integration.running import POLICY, Running, running, seconds_of_patie
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import TOKEN, outcome_of
 from tests.simulators.keyhost import KeyHost
-from tests.simulators.tokens import TokenMaker
+from tests.simulators.tokens import ISSUER, TokenMaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,13 @@ PROXIES: list[dict[str, Any]] = [
     {"name": "narrow", "token": OTHERS["narrow"], "hosts": ["www.example.com"]},
     {"name": "globex", "token": OTHERS["globex"], "tenants": ["globex"]},
 ]
+REGISTRY = f"""\
+identities:
+  - name: deployer
+    match: {{issuer: {ISSUER}, subject: deployer}}
+    owner: team-release
+"""
+QUARANTINED = REGISTRY + "    standing: quarantined\n"
 WITHOUT_PERMIT = POLICY.replace("may: [thing.read]", "may: [ping.read]")
 LEEWAY = 5.0
 
@@ -69,6 +76,20 @@ class Kept:
         outcome = self.outcome()
         self._load(POLICY)
         return outcome
+
+    def quarantine(self) -> Outcome:
+        """Let somebody quarantine the caller, look, and lift that again."""
+        self._declare(QUARANTINED)
+        outcome = self.outcome()
+        self._declare(REGISTRY)
+        return outcome
+
+    def _declare(self, text: str) -> None:
+        registry = self.server.application._parts.registry
+        before = registry.current
+        (new := self.server.folder / "new").write_text(text)
+        new.replace(self.server.folder / "registry.yaml")
+        seconds_of_patience(lambda: registry.current is not before)
 
     def _load(self, text: str) -> None:
         live = self.server.application._parts.live
@@ -111,6 +132,7 @@ CHANGES = {
     "withdraw_keys": (401, "signature_invalid"),
     "replace_policy": (403, "no_permit"),
     "let_token_end": (401, "token_expired"),
+    "quarantine": (403, "identity_quarantined"),
     "come_through_narrow": (403, "proxy_out_of_bounds"),
     "come_through_globex": (403, "proxy_out_of_bounds"),
 }
@@ -120,7 +142,9 @@ CHANGES = {
 @contextmanager
 def kept(folder: Path, **changes: Any) -> Iterator[Kept]:
     """Yield a server that is about to keep a decision."""
-    with running(folder, proxies=PROXIES, **changes) as server:
+    (folder / "registry.yaml").write_text(REGISTRY)
+    registry = {"paths": [str(folder / "registry.yaml")]}
+    with running(folder, proxies=PROXIES, registry=registry, **changes) as server:
         yield Kept(server, server.maker, server.mint())
 
 
@@ -151,3 +175,13 @@ def test_without_comparing_epochs_a_withdrawn_key_would_go_on(tmp_path: Path, mo
     with kept(tmp_path) as scene:
         scene.keep()
         assert scene.withdraw_keys() == ALLOWED
+
+
+def test_without_comparing_epochs_a_quarantined_caller_would_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    monkeypatch.setattr(Recall, "_is_current", lambda *_: True)
+    with kept(tmp_path) as scene:
+        scene.keep()
+        assert scene.quarantine() == ALLOWED

@@ -6,6 +6,7 @@ answer would never be kept, on neither side, cannot be answered wrongly from wha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,13 +18,18 @@ from extauthz import pipeline
 from extauthz.audit.record import to_record
 from extauthz.decision.keys import decision_key
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from extauthz.identity.certificate_rules import Accepted, CertificateRules, Forwarded, NameType
+from extauthz.identity.rules import ApiKeyRules, Profile, TransactionRules
 from extauthz.ids import DecisionId
+from extauthz.model.identity import Kind
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.request.bounds import Proxy
 from extauthz.request.question import read_question
+from tests.simulators.apikeys import DAY, MemoryApiKeys, make_key
+from tests.simulators.client_certificates import Authority, element, uri
 from tests.simulators.envoy_messages import check_request
-from tests.simulators.profiles import profile
+from tests.simulators.profiles import issuer_rules, profile
 from tests.simulators.tokens import NOW, TokenMaker
 
 if TYPE_CHECKING:
@@ -47,6 +53,16 @@ resources:
       id: path.id
       size: {from: body.size, type: int, optional: true}
   - {name: open, action: read, match: {host: api.example.com, path: /open, methods: [GET]}, credential: none}
+  - name: mesh
+    action: read
+    match: {host: api.example.com, path: /mesh, methods: [GET]}
+    credential: certificate
+    verify: mesh
+  - name: keyed
+    action: read
+    match: {host: api.example.com, path: /keyed, methods: [GET]}
+    credential: api_key
+    verify: keyed
 guards:
   - {id: g1, on: thing.write, require: [{scopes: ["things:{resource.id}"]}]}
   - {id: g2, on: thing.read, when: 'resource.id == "8"', require: [{tenant: [globex]}]}
@@ -54,8 +70,9 @@ forbids:
   - {id: f1, on: [thing.read, thing.write], when: '"agent" in involved.kinds'}
   - {id: f2, on: [thing.read, thing.write], when: 'source.address == "192.0.2.9"'}
   - {id: f3, on: thing.write, when: 'resource.size == 13'}
+  - {id: f4, on: thing.read, when: '"read" in transaction.scopes', observe: true}
 permits:
-  - {id: p1, who: anyone, may: [thing.read, thing.write, open.read]}
+  - {id: p1, who: anyone, may: [thing.read, thing.write, open.read, mesh.read, keyed.read]}
   - {id: p2, who: anyone, may: [thing.read], when: 'source.principal == "spiffe://example/b"'}
   - {id: p3, who: anyone, may: [thing.read], when: 'source.sni == "www.example.com"'}
   - {id: p4, who: anyone, may: [thing.read], when: 'request.host == "www.example.com"'}
@@ -63,13 +80,47 @@ permits:
 MAKER = TokenMaker(alg="EdDSA")
 RULESET = compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())
 KEYS = MAKER.key_source()
-VIEWS = Views(keys=KEYS, profiles={"default": profile()}, epochs=KEYS)
+CLIENTS = Authority()
+ONE, OTHER = (CLIENTS.issue(uri(f"spiffe://prod.example/{name}")) for name in ("one", "other"))
+MESH = Profile(
+    name="mesh",
+    audience="",
+    issuers={},
+    certificates=CertificateRules(
+        accepted=(
+            Accepted(
+                type=NameType.TRUST_DOMAIN, name="prod.example", issuer="spiffe://prod.example", kind=Kind.WORKLOAD
+            ),
+        ),
+        forwarded=Forwarded.LAST,
+    ),
+)
+TRADES: dict[str, Any] = {"aud": "example", "txn": "t-1", "req_wl": "gateway", "scope": "trade"}
+TRADING = replace(profile(), transactions=TransactionRules(rules=issuer_rules(), audience="example"))
+KEYED = replace(profile(), api_keys=ApiKeyRules(header="x-api-key", max_lifetime=30 * DAY))
+(KEY, ROW), (BOUND, BOUND_ROW) = make_key(1), make_key(2, networks=("192.0.2.10/32",))
+VIEWS = Views(
+    keys=KEYS,
+    profiles={"default": TRADING, "mesh": MESH, "keyed": KEYED},
+    epochs=KEYS,
+    api_keys=MemoryApiKeys(ROW, BOUND_ROW),
+)
 GOOD = f"Bearer {MAKER.mint(scope='things:7')}"
 FORM = "application/x-www-form-urlencoded"
 
 FIELDS: dict[str, tuple[Any, ...]] = {
     "method": ("GET", "POST", "PUT", "HEAD", "OPTIONS", "get"),
-    "path": ("/things/7", "/things/8", "/things/%37", "/things/7/", "/open", "/nothing", "/things/7;a"),
+    "path": (
+        "/things/7",
+        "/things/8",
+        "/things/%37",
+        "/things/7/",
+        "/open",
+        "/nothing",
+        "/mesh",
+        "/things/7;a",
+        "/keyed",
+    ),
     "query": ("", "?colour=red", "?colour=blue", "?access_token=a", "?colour=red&colour=red", "?"),
     "host": ("api.example.com", "www.example.com", "API.example.com", "api.example.com:8443", "a b"),
     "authorization": (
@@ -84,6 +135,13 @@ FIELDS: dict[str, tuple[Any, ...]] = {
         ["Basic YTpi"],
     ),
     "proxy-authorization": ([], ["Basic YTpi"], ["Basic YTpi", "Basic YTpj"], ["a,b"]),
+    "txn-token": (
+        [],
+        [MAKER.mint(typ="txntoken+jwt", **TRADES)],
+        [MAKER.mint(typ="txntoken+jwt", **{**TRADES, "scope": "read"})],
+        [MAKER.mint(typ="txntoken+jwt", **{**TRADES, "aud": "other"})],
+        ["a", "a"],
+    ),
     "mode": ([], ["x"], ["y"], ["x", "x"], ["x,x"], [""]),
     "name": ("x-other", "x-extauthz-subject", "x_extauthz_kind", "x-method-override", "cookie", "X-Api-Key", "a b"),
     "value": ("", "a", "b", "\x01", "é", "a" * 3000),
@@ -96,10 +154,12 @@ FIELDS: dict[str, tuple[Any, ...]] = {
     "shown-host": ([], ["api.example.com"], ["www.example.com"]),
     "body": (None, b'{"size":13}', b'{"size":14}', b"access_token=a", b"{", b""),
     "text_body": (None, '{"size":13}', "a"),
+    "x-api-key": ([], [KEY], [BOUND], [KEY, KEY], [make_key(3)[0]], ["x"]),
     "partial": (None, True, False),
     "source": ("192.0.2.10", "192.0.2.9", None, "/run/socket", "::ffff:192.0.2.9", "nowhere"),
     "principal": ("", "spiffe://example/b"),
-    "certificate": ("", "-----BEGIN"),
+    "certificate": ("", "-----BEGIN", ONE.encoded, OTHER.encoded),
+    "x-forwarded-client-cert": ([], [element(ONE)], [element(OTHER)], [element(OTHER), element(ONE)], ["By"]),
     "sni": ("", "www.example.com"),
     "context": (
         {},
@@ -130,7 +190,10 @@ FIELDS: dict[str, tuple[Any, ...]] = {
 }
 """The first of each is a request that is allowed; all of them together are everything a question consists of."""
 
-LINES = ("authorization", "proxy-authorization", "content-type", "content-encoding", "content-length", "upgrade")
+LINES = (
+    *("authorization", "proxy-authorization", "content-type", "content-encoding", "content-length", "upgrade"),
+    *("x-forwarded-client-cert", "txn-token", "x-api-key"),
+)
 Place = tuple[str, int]
 """A field and which of its values."""
 
@@ -228,7 +291,11 @@ def pairs_round(*bases: Change) -> Iterator[tuple[Judged, Judged]]:
 
 
 WRITE: Change = {"method": 1, "body": 2, "content-type": 1}
-BASES: tuple[Change, ...] = ({}, WRITE, {"path": 4, "authorization": 1}, {"mode": 1, "raw_headers": 1}, {"pseudo": 1})
+BASES: tuple[Change, ...] = (
+    *({}, WRITE, {"path": 4, "authorization": 1}, {"mode": 1, "raw_headers": 1}, {"pseudo": 1}),
+    *({"path": 6, "certificate": 2}, {"path": 6, "x-forwarded-client-cert": 1}),
+    {"path": 8, "authorization": 1, "x-api-key": 2},
+)
 
 
 def test_every_pair_of_values_of_every_field_is_told_apart_by_name() -> None:
@@ -251,8 +318,8 @@ def test_without_any_one_member_a_name_is_shared() -> None:
     for path in member_paths(pairs[0][0].key):
         if any(confused(_without(one, path), _without(other, path)) for one, other in pairs):
             needed.add(path)
-    # There is one policy here; nothing reads certificates yet; a message without HTTP request is always refused.
-    superfluous = {"policy", "certificate", "http"}
+    # There is one policy here; a message without HTTP request is always refused.
+    superfluous = {"policy", "http"}
     assert {MEMBERS[path] for path in needed} == set(MEMBERS.values()) - superfluous
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from extauthz.request.bounds import Proxy
 from extauthz.server.recall import Kept, Recall
 from tests.simulators.interleavings import World
 
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.decision.keys import DecisionKey
     from extauthz.pipeline import Reusable
+    from extauthz.policy.ruleset import Ruleset
+    from extauthz.request.sketch import Sketch
 
+ANYBODY = Proxy("anybody")
 WORLDS = 20
 STEPS = 1100
 
@@ -37,7 +41,19 @@ class WithoutTime(Recall):
 
 
 class WithoutProxy(Recall):
-    """The negative control: two proxies with different bounds share a key."""
+    """The negative control: two proxies with different bounds share a key, and a sketch."""
+
+    def recognise(
+        self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None, at: Instant, asked: float
+    ) -> tuple[Kept, Sketch] | None:
+        """Return what is kept for any proxy."""
+        del proxy
+        return super().recognise(raw, ANYBODY, ruleset, at, asked)
+
+    def learn(self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None, kept: Kept) -> None:
+        """Learn it for any proxy."""
+        del proxy
+        super().learn(raw, ANYBODY, ruleset, kept)
 
     def find(self, key: DecisionKey, at: Instant) -> Kept | None:
         """Return what is kept for any proxy."""
@@ -67,6 +83,7 @@ def test_with_and_without_kept_decisions_every_answer_is_the_same(seed: int) -> 
     assert world.sinks[0].taken == world.sinks[1].taken, "every repetition is recorded like a decision"
     counts = world.recall.counts()
     assert counts.hits > STEPS / 20, "the test means nothing when nothing is kept"
+    assert counts.recognised > STEPS / 200, "nor when no question is known by its sketch"
     assert counts.stale
     assert counts.kept <= 60
 

@@ -56,8 +56,11 @@ class ScriptedChecker:
             raise self.failure
         return answer(7, str(len(raw)))
 
-    def try_check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes | Later:
+    def try_check(
+        self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None, asked: float | None = None
+    ) -> bytes | Later:
         """Answer when the gate is open; else say that the question has to wait."""
+        del asked
         if self.gate.is_set():
             return self.check(raw, proxy, remaining=remaining)
         return Later(self, raw, proxy, remaining)

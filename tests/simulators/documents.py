@@ -7,8 +7,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from extauthz.errors import FetchError
+from extauthz.server.fetch import Reply
 
 if TYPE_CHECKING:
+    from extauthz.server.fetch import Ask
     from tests.simulators.clock import ManualClock
 
 _PATIENCE_SECONDS = 10.0
@@ -19,35 +21,42 @@ class Documents:
 
     Attributes:
         pages: what each URL serves; an exception is raised instead.
-        fetched: every URL that was asked for, in order.
         gate: closed (`clear`), it holds each fetch until it is opened.
         begun: set when a fetch has begun.
         takes: seconds that pass on `clock` with each fetch.
+        headers: of each URL's answer, by lower-case name; an `etag` that is asked for by name is not sent again.
+        asked: everything that was asked, in order.
     """
 
     def __init__(self, clock: ManualClock | None = None) -> None:
         self.pages: dict[str, Any] = {}
-        self.fetched: list[str] = []
-        self.timeouts: list[float] = []
-        self.plain_http: list[bool] = []
+        self.headers: dict[str, dict[str, str]] = {}
+        self.asked: list[Ask] = []
         self.gate = threading.Event()
         self.gate.set()
         self.begun = threading.Event()
         self.takes = 0.0
         self._clock = clock
 
-    def get(self, url: str, *, timeout: float, max_bytes: int, plain_http: bool = False) -> bytes:
+    @property
+    def fetched(self) -> list[str]:
+        """Return every URL that was asked for, in order."""
+        return [ask.url for ask in self.asked]
+
+    def fetch(self, ask: Ask) -> Reply:
         """Return the document; JSON values are written as JSON."""
-        self.fetched.append(url)
-        self.timeouts.append(timeout)
-        self.plain_http.append(plain_http)
+        self.asked.append(ask)
         self.begun.set()
         if not self.gate.wait(_PATIENCE_SECONDS):
             message = "the test never opened the gate"
             raise AssertionError(message)
         if self._clock is not None:
             self._clock.advance(self.takes)
-        page = self.pages.get(url, FetchError("answered with status 404"))
+        page = self.pages.get(ask.url, FetchError("answered with status 404"))
         if isinstance(page, Exception):
             raise page
-        return (page if isinstance(page, bytes) else json.dumps(page).encode())[: max_bytes + 1]
+        headers = self.headers.get(ask.url, {})
+        if ask.etag and headers.get("etag") == ask.etag:
+            return Reply(headers=headers, not_modified=True)
+        raw = page if isinstance(page, bytes) else json.dumps(page).encode()
+        return Reply(raw[: ask.max_bytes + 1], headers)

@@ -6,6 +6,7 @@ Both checkers see the same clock, keys and policy. After every question their an
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
@@ -13,14 +14,17 @@ from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.live import LivePolicy
 from extauthz.ports import Fetched, Occurrence
+from extauthz.registry.live import LiveRegistry
 from extauthz.request.bounds import Proxy
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim
+from extauthz.server.epochs import Epochs
 from extauthz.server.recall import Recall
 from extauthz.telemetry.metrics import Metrics
 from tests.simulators.clock import ManualClock
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.profiles import issuer_rules, profile
+from tests.simulators.registry import registry
 from tests.simulators.tokens import NOW, MemoryKeys, TokenMaker
 
 if TYPE_CHECKING:
@@ -61,6 +65,7 @@ RULES = {
     ],
 }
 POLICIES = 24
+REGISTRIES = 6
 TOKENS = 12
 SHAPES = 20
 NEW_QUESTIONS = 0.08
@@ -74,6 +79,22 @@ def random_policy(random: Random) -> str:
         chosen = [rule for rule in rules if random.random() < (0.9 if kind == "permits" else 0.4)]
         text += f"{kind}:" + "".join(f"\n  - {rule}" for rule in chosen) + ("\n" if chosen else " []\n")
     return text
+
+
+def _random_registry(random: Random) -> str:
+    """Return a registry that is mostly harmless; ends lie within the minutes that a world lasts."""
+    ends = [f", {{}}: {datetime.fromtimestamp(NOW + end, UTC).isoformat()}" for end in (40, 400, 4000)]
+    subject = random.choice([*[""] * 8, ", standing: quarantined", *(end.format("expires") for end in ends)])
+    actor = random.choice(["", ", standing: disabled", ", owner: somebody"])
+    until = random.choice(["", *(end.format("until") for end in ends)])
+    where = random.choice(["", ', where: {id: "7"}', ", where: {tenant: acme}"])
+    return f"""
+identities:
+  - {{name: deployer, match: {{issuer: ISSUER, subject: deployer}}{subject}}}
+  - {{name: bot, match: {{issuer: ISSUER, subject: bot}}{actor}}}
+bindings:
+  - {{who: {random.choice(["deployer", "bot"])}, role: clerk{where}{until}}}
+"""
 
 
 @dataclass
@@ -124,6 +145,9 @@ class World:
         self.random = random
         self.clock = ManualClock(NOW)
         self.keys = MemoryKeys()
+        self.registries = [registry(_random_registry(random)) for _ in range(REGISTRIES)]
+        self.registry = LiveRegistry(self.registries[0])
+        self.epochs = Epochs({"keys": lambda _: self.keys.changes, "registry": self.registry.epoch})
         for maker in MAKERS:
             self.keys.add(maker)
         texts = [random_policy(random) for _ in range(POLICIES)]
@@ -132,8 +156,8 @@ class World:
         self.tokens = [self._token() for _ in range(TOKENS)]
         self.shapes = [self._shape() for _ in range(SHAPES)]
         self.sinks = (Sink(), Sink())
-        self.recall = recall(self.keys, self.sinks[1], 60)
-        nothing_kept = Recall(self.keys, self.sinks[0], 0)
+        self.recall = recall(self.epochs, self.sinks[1], 60, self.clock)
+        nothing_kept = Recall(self.epochs, self.sinks[0], 0, self.clock)
         self.checkers = (self._checker(self.sinks[0], nothing_kept), self._checker(self.sinks[1], self.recall))
         self.asked = 0
 
@@ -141,7 +165,7 @@ class World:
         believed = profile(issuer_rules(), issuer_rules(OTHER_ISSUER), max_token_age=260)
         rim = Rim(
             policy=self.live,
-            views=Views(keys=self.keys, profiles={"default": believed}, epochs=self.keys),
+            views=Views(keys=self.keys, profiles={"default": believed}, epochs=self.epochs, registry=self.registry),
             evidence=NoEvidence(),
             records=sink,
             metrics=Metrics(),
@@ -175,8 +199,9 @@ class World:
             method=shape["method"],
             path=shape["path"],
             host=shape["host"],
-            headers=[*headers, *shape["headers"], ("x-request-id", f"r{self.asked}")],
+            headers=[*headers, *shape["headers"], ("x-request-id", f"r{self.asked:06}")],
             raw_headers=shape["raw_headers"],
+            stream_id=str(10**18 + self.asked),
         )
         return raw, shape["proxy"]
 
@@ -195,13 +220,13 @@ class World:
             "path": path + query,
             "host": choose(["api.example.com", "api.example.com", "API.example.com:443", "www.example.com"]),
             "headers": [*odd, *forged],
-            "raw_headers": choose([True, False]),
+            "raw_headers": choose([True, True, False]),
             "proxy": choose(PROXIES),
         }
 
     def change(self) -> None:
         """Change one fact, whatever it is that is drawn."""
-        kind = self.random.choice(["time", "clock", "keys", "policy", "record", "token", "token", "token"])
+        kind = self.random.choice(["time", "clock", "keys", "policy", "registry", "record", "token", "token", "token"])
         if kind == "time":
             self.clock.advance(self.random.choice([0.5, 3, 17, 17, 60]))
         elif kind == "clock":
@@ -214,6 +239,8 @@ class World:
                 self.keys.remove(self.random.choice(MAKERS))
         elif kind == "policy":
             self.live.replace(self.random.choice(self.policies))
+        elif kind == "registry":
+            self.registry.replace(self.random.choice(self.registries))
         elif kind == "record":
             room = self.random.random() < 0.8
             for sink in self.sinks:

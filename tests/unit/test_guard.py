@@ -10,7 +10,7 @@ from extauthz.errors import Refusal
 from extauthz.guard import decided
 from extauthz.ids import RuleId
 from extauthz.model.reason import Reason
-from extauthz.model.verdict import Allow, Deny, Verdict
+from extauthz.model.verdict import Allow, Deny, UseMethod, Verdict
 from extauthz.ports import KeysOf, NeedsEvidence
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ def test_a_refusal_keeps_its_reason_and_its_two_texts_apart() -> None:
     """The detail is for the client, the inner text is for the record."""
     verdict = decided(raising(Refusal(Reason.AUDIENCE_MISMATCH, "Request another token.", inner="aud was x")))
     assert verdict == Deny(reason=Reason.AUDIENCE_MISMATCH, detail="Request another token.", inner="aud was x")
+
+
+def test_a_refusal_keeps_what_the_client_can_do() -> None:
+    """Remedies and the schemes that were tried reach the answer."""
+    remedies, schemes = (UseMethod(("GET",)),), ("bearer", "dpop")
+    verdict = decided(raising(Refusal(Reason.CREDENTIALS_AMBIGUOUS, remedies=remedies, schemes=schemes)))
+    assert verdict == Deny(reason=Reason.CREDENTIALS_AMBIGUOUS, remedies=remedies, schemes=schemes)
 
 
 @pytest.mark.parametrize("error", [ValueError("secret"), RecursionError("secret"), MemoryError(), AssertionError()])

@@ -16,6 +16,7 @@ from tests.simulators.secrets import JWT
         "gh" + "p_" + "a1B2" * 9,
         "gl" + "pat-" + "a1B2c3D4e5F6g7H8i9J0",
         "hv" + "s." + "CAESIJ" * 5,
+        "xa" + "k_" + "abcd2345" * 2 + "_" + "efgh67ij" * 6 + "abcd_abcdefg",
         "AK" + "IA" + "ABCDEFGHIJKLMNOP",
         "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5hJ7kL9",
         "abcdefghijklmnop.qrstuvwxyz012345.6789abcdefghijkl",

@@ -61,9 +61,19 @@ type checker struct {
 	cache    *tokenCache
 }
 
+// header returns the first line of a header, which Envoy shows in a map of lines (encode_raw_headers).
+func header(http *authv3.AttributeContext_HttpRequest, name string) string {
+	for _, line := range http.GetHeaderMap().GetHeaders() {
+		if line.GetKey() == name {
+			return string(line.GetRawValue())
+		}
+	}
+	return ""
+}
+
 func (c *checker) Check(_ context.Context, request *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	http := request.GetAttributes().GetRequest().GetHttp()
-	token, ok := bearer(http.GetHeaders()["authorization"])
+	token, ok := bearer(header(http, "authorization"))
 	if !ok {
 		return denied(401, "no_credentials"), nil
 	}

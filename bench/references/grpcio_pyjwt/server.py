@@ -35,7 +35,8 @@ class Checker:
     ) -> CheckResponse:
         """Answer one question."""
         http = request.attributes.request.http
-        scheme, _, token = http.headers.get("authorization", "").partition(" ")
+        lines = {line.key: line.raw_value.decode() for line in http.header_map.headers}
+        scheme, _, token = lines.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             return _denied(401, "no_credentials")
         try:

@@ -44,7 +44,8 @@ function reasonOf(error) {
 }
 
 async function decide(http) {
-  const bearer = /^bearer (.+)$/i.exec(http.headers.authorization || '');
+  const line = http.header_map.headers.find(({ key }) => key === 'authorization');
+  const bearer = /^bearer (.+)$/i.exec(line === undefined ? '' : line.raw_value.toString());
   if (bearer === null) return denied(401, 'no_credentials');
   let claims;
   try {

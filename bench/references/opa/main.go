@@ -100,9 +100,10 @@ func input(request *authv3.CheckRequest) map[string]any {
 	for part := range strings.SplitSeq(strings.TrimPrefix(path, "/"), "/") {
 		parts = append(parts, part)
 	}
-	headers := make(map[string]any, len(http.GetHeaders()))
-	for name, value := range http.GetHeaders() {
-		headers[name] = value
+	lines := http.GetHeaderMap().GetHeaders()
+	headers := make(map[string]any, len(lines))
+	for _, line := range lines {
+		headers[line.GetKey()] = string(line.GetRawValue())
 	}
 	seen := map[string]any{"method": http.GetMethod(), "path": http.GetPath(), "host": http.GetHost(), "headers": headers}
 	return map[string]any{

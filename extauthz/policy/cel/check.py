@@ -52,20 +52,28 @@ class Checker:
         checked: the expression with its references.
         text: its source.
         facts: the declared facts.
+        constants: declared constants by the names by which conditions read them.
         problems: what was found.
     """
 
     checked: CheckedExpr
     text: str
     facts: Mapping[str, Fact]
+    constants: Mapping[str, str | int | bool] = field(default_factory=dict)
     problems: list[CelProblem] = field(default_factory=list)
     _loop_variables: dict[str, Expr] = field(default_factory=dict)
     _in_loop: bool = False
 
     def reads(self) -> frozenset[str]:
         """Return the facts that the expression reads."""
-        names = {reference.name for reference in self.checked.reference_map.values() if not reference.overload_id}
-        return frozenset(names & self.facts.keys())
+        return frozenset(self._names() & self.facts.keys())
+
+    def used_constants(self) -> dict[str, str | int | bool]:
+        """Return the constants that the expression reads."""
+        return {name: self.constants[name] for name in self._names() & self.constants.keys()}
+
+    def _names(self) -> set[str]:
+        return {reference.name for reference in self.checked.reference_map.values() if not reference.overload_id}
 
     def walk(self, expr: Expr) -> None:
         """Note every problem in `expr` and below."""
@@ -101,7 +109,7 @@ class Checker:
         if named is None or not named[1].vocabulary:
             return
         name, fact = named
-        for literal, value in _literals(self._resolved(other)):
+        for literal, value in self._literals(self._resolved(other)):
             if value not in fact.vocabulary:
                 self._report(literal, f"`{value}` is not a value of {name}", did_you_mean(value, fact.vocabulary))
 
@@ -128,19 +136,20 @@ class Checker:
         self._loop_variables.clear()
         self._in_loop = False
 
+    def _literals(self, expr: Expr) -> Iterator[tuple[Expr, str]]:
+        """Yield the text and number literals, and the constants, that `expr` is, or is a list of."""
+        for candidate in expr.list_expr.elements if expr.HasField("list_expr") else (expr,):
+            kind = candidate.const_expr.WhichOneof("constant_kind")
+            if kind in {"string_value", "int64_value"}:
+                yield candidate, str(getattr(candidate.const_expr, kind))
+            elif candidate.ident_expr.name in self.constants:
+                yield candidate, str(self.constants[candidate.ident_expr.name])
+
     def _report(self, expr: Expr, message: str, fix: str) -> None:
         before = self.text[: self.checked.source_info.positions.get(expr.id, 0)]
         line = before.count("\n") + 1
         column = len(before) - (before.rfind("\n") + 1) + 1
         self.problems.append(CelProblem(line, column, message, fix))
-
-
-def _literals(expr: Expr) -> Iterator[tuple[Expr, str]]:
-    """Yield the text and number literals that `expr` is, or is a list of."""
-    for candidate in expr.list_expr.elements if expr.HasField("list_expr") else (expr,):
-        kind = candidate.const_expr.WhichOneof("constant_kind")
-        if kind in {"string_value", "int64_value"}:
-            yield candidate, str(getattr(candidate.const_expr, kind))
 
 
 def _advice(function: str) -> str:

@@ -69,7 +69,7 @@ def compile_condition(text: str, surroundings: Surroundings) -> CelCondition:
     if expression.return_type() != cel.Type.BOOL:
         kind = expression.return_type().name().lower()
         raise CelError([CelProblem(1, 1, f"a condition is true or false, this is {kind}", "compare it with something")])
-    checker = Checker(_parse_checked(expression), text, surroundings.facts)
+    checker = Checker(_parse_checked(expression), text, surroundings.facts, surroundings.constants)
     checker.walk(checker.checked.expr)
     reads = checker.reads()
     if not checker.problems and not reads:
@@ -77,7 +77,7 @@ def compile_condition(text: str, surroundings: Surroundings) -> CelCondition:
         checker.problems.append(CelProblem(1, 1, "the condition reads no fact", fix))
     if checker.problems:
         raise CelError(checker.problems)
-    return CelCondition(text, reads, expression)
+    return CelCondition(text, reads, expression, checker.used_constants())
 
 
 def _refuse_has(text: str) -> None:
@@ -136,7 +136,10 @@ def _unknown_name(text: str, line: int, column: int, name: str, surroundings: Su
     if name.partition(".")[0] in {"now", "time", "date"}:
         fix = "conditions do not see the time; use a requirement such as `step_up`"
         return CelProblem(line, column, f"`{name}` is not a fact", fix)
-    fix = did_you_mean(name, surroundings.facts)
+    fix = did_you_mean(name, [*surroundings.facts, *surroundings.constants])
+    if name.startswith("constants."):
+        message = f"`{name}` is not a constant"
+        return CelProblem(line, column, message, did_you_mean(name, surroundings.constants))
     if name.startswith("resource."):
         attributes = [fact for fact in surroundings.facts if fact.startswith("resource.")]
         message = f"`{name}` is not an attribute of {surroundings.label}"

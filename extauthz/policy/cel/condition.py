@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cel_expr_python import cel
@@ -10,6 +10,8 @@ from cel_expr_python import cel
 from extauthz.policy.rules import ConditionFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from extauthz.model.facts import Facts
 
 
@@ -21,11 +23,13 @@ class CelCondition:
         text: the expression as written.
         reads: flat names of the facts it reads.
         expression: the compiled program; the runtime allows its use by several threads at once.
+        constants: values of the policy that it reads beside facts, by name.
     """
 
     text: str
     reads: frozenset[str]
     expression: cel.Expression
+    constants: Mapping[str, str | int | bool] = field(default_factory=dict)
 
     def holds(self, facts: Facts) -> bool:
         """Return whether the condition holds.
@@ -37,7 +41,8 @@ class CelCondition:
         """
         known = facts.variables
         try:
-            result = self.expression.eval(data={name: known[name] for name in self.reads if name in known})
+            data = {name: known[name] for name in self.reads if name in known}
+            result = self.expression.eval(data={**data, **self.constants} if self.constants else data)
         except RuntimeError as error:
             message = "the condition could not be evaluated"
             raise ConditionFailed(message) from error

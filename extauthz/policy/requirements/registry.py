@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from extauthz.policy.requirements.binding import compile_binding
 from extauthz.policy.requirements.cel import compile_cel
+from extauthz.policy.requirements.details import compile_details
 from extauthz.policy.requirements.identity import compile_identity
+from extauthz.policy.requirements.revalidate import compile_revalidate
 from extauthz.policy.requirements.roles import compile_roles
 from extauthz.policy.requirements.scopes import compile_scopes
 from extauthz.policy.requirements.step_up import compile_step_up
@@ -25,8 +28,11 @@ REQUIREMENTS: Final[Mapping[str, Compile]] = {
     "scopes": compile_scopes,
     "roles": compile_roles,
     "identity": compile_identity,
+    "authorization_details": compile_details,
     "tenant": compile_tenant,
     "step_up": compile_step_up,
+    "binding": compile_binding,
+    "revalidate": compile_revalidate,
     "cel": compile_cel,
 }
 

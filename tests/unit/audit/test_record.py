@@ -14,11 +14,12 @@ import extauthz.audit
 from extauthz.audit.record import to_line, to_record
 from extauthz.clock import Instant
 from extauthz.ids import RuleId
-from extauthz.model.identity import ANONYMOUS
+from extauthz.limits import MAX_RECORDED_LIST
+from extauthz.model.identity import ANONYMOUS, Binding
 from extauthz.model.reason import Reason
 from extauthz.model.request import Body, BodyState, Headers
 from extauthz.model.verdict import Allow, Deny, ObtainScopes, StepUp, Trail, UseMethod
-from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, REQUEST, decision_of, denial
+from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, REQUEST, TARGET, decision_of, denial
 from tests.simulators.secrets import JWT
 
 SCHEMA = json.loads((Path(extauthz.audit.__file__).parent / "record.schema.json").read_text("utf-8"))
@@ -48,6 +49,7 @@ def test_an_allow_is_recorded_in_full() -> None:
         "outcome": "allow",
         "reason": "allowed",
         "latency_us": 250,
+        "format": 2,
         "rule": "people-deploy",
         "rules": {"met": ["people-deploy"]},
         "policy": "0123456789abcdef",
@@ -102,7 +104,7 @@ def test_what_was_not_reached_is_absent() -> None:
         proxy="",
         policy=None,
     )
-    assert recorded(decision).keys() == {"time", "decision_id", "outcome", "reason", "latency_us"}
+    assert recorded(decision).keys() == {"time", "decision_id", "outcome", "reason", "latency_us", "format"}
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.ALLOWED])
@@ -130,7 +132,7 @@ def test_no_secret_reaches_the_record() -> None:
         headers=Headers({"authorization": (f"Bearer {canary}",), "cookie": (canary,), canary: (canary,)}),
         body=Body(BodyState.COMPLETE, canary.encode()),
         context={canary: canary},
-        source=dataclasses.replace(REQUEST.source, certificate=canary, principal=canary),
+        source=dataclasses.replace(REQUEST.source, certificate=canary),
     )
     identity = dataclasses.replace(IDENTITY, claims={"sub": canary, canary: canary})
     line = to_line(to_record(decision_of(ALLOW, request=request, identity=identity), 0.1))
@@ -168,3 +170,53 @@ def test_time_is_utc() -> None:
     """The time is written with microseconds and `Z`, whatever the machine's zone."""
     decision = dataclasses.replace(decision_of(ALLOW), at=Instant(0.0))
     assert recorded(decision)["time"] == "1970-01-01T00:00:00.000000Z"
+
+
+def test_what_policy_decided_on_is_recorded() -> None:
+    """So that the decision can be made again under another policy; the narrowing of the route included, and no more."""
+    party = dataclasses.replace(IDENTITY.subject, roles=frozenset({"b", "a"}))
+    identity = dataclasses.replace(
+        IDENTITY,
+        subject=party,
+        scopes=frozenset({"y", "x"}),
+        groups=frozenset({"g"}),
+        amr=("otp",),
+        acr="strong",
+        auth_time=Instant(1_700_000_000.0),
+        binding=Binding.MTLS,
+    )
+    context = {"extauthz.tenant": "acme", "note": "mine"}
+    source = dataclasses.replace(REQUEST.source, principal="spiffe://a/b", sni="api.example.com")
+    request = dataclasses.replace(REQUEST, upgrade="websocket", preflight_method="PUT", context=context, source=source)
+    target = dataclasses.replace(
+        TARGET, verify="default", credential="bearer", read_from=(("environment", "body.environment"),)
+    )
+    record = recorded(decision_of(ALLOW, request=request, target=target, identity=identity))
+    assert record["subject"]["roles"] == ["a", "b"]
+    assert {name: record[name] for name in ("scopes", "groups", "amr", "acr", "auth_time", "binding")} == {
+        "scopes": ["x", "y"],
+        "groups": ["g"],
+        "amr": ["otp"],
+        "acr": "strong",
+        "auth_time": "2023-11-14T22:13:20.000000Z",
+        "binding": "mtls",
+    }
+    assert (record["verify"], record["credential"], record["read_from"]) == (
+        "default",
+        "bearer",
+        {"environment": "body.environment"},
+    )
+    assert (record["principal"], record["sni"]) == ("spiffe://a/b", "api.example.com")
+    assert (record["upgrade"], record["preflight"]) == ("websocket", "PUT")
+    assert record["context"] == {"extauthz.tenant": "acme"}
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    """A record stays small however many scopes a token has; a reader knows that some are missing."""
+    many = frozenset(f"s{number:04}" for number in range(MAX_RECORDED_LIST + 1))
+    party = dataclasses.replace(IDENTITY.subject, roles=many)
+    record = recorded(decision_of(ALLOW, identity=dataclasses.replace(IDENTITY, subject=party, scopes=many)))
+    assert (len(record["scopes"]), record["cut"]) == (MAX_RECORDED_LIST, ["scopes"])
+    assert (len(record["subject"]["roles"]), record["subject"]["cut"]) == (MAX_RECORDED_LIST, ["roles"])
+    fewer = dataclasses.replace(IDENTITY, scopes=frozenset(sorted(many)[1:]))
+    assert "cut" not in recorded(decision_of(ALLOW, identity=fewer))

@@ -21,7 +21,7 @@ def test_files_and_directories_are_read(tmp_path: Path) -> None:
     """A directory stands for its YAML files, also deeper ones; a file is read whatever its name."""
     inner = tmp_path / "inner"
     inner.mkdir()
-    for name in ("b.yaml", "a.yml", "inner/c.yaml", "readme.md", ".hidden.yaml"):
+    for name in ("b.yaml", "a.yml", "inner/c.yaml", "readme.md", ".hidden.yaml", "a_test.yaml", "inner/c_test.yml"):
         (tmp_path / name).write_text(name)
     directory = load_policy_files([tmp_path])
     assert list(directory) == [str(tmp_path / name) for name in ("a.yml", "b.yaml", "inner/c.yaml")]

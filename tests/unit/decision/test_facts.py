@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from extauthz.decision.facts import gather_facts
 from extauthz.model.decision import Target
-from extauthz.model.identity import ANONYMOUS, Identity, Kind
+from extauthz.model.identity import ANONYMOUS, Binding, Credential, Identity, Kind
 from extauthz.model.request import Source
 from extauthz.policy.names import FACTS, FactType
 from tests.simulators.policies import AT, ISSUER, make_facts, make_request, principal
@@ -21,7 +21,13 @@ FULL = Identity(
     acr="strong",
     amr=("pwd", "hwk"),
     groups=frozenset({"g"}),
+    transaction="t-1",
+    transaction_scopes=frozenset({"trade"}),
+    transaction_workloads=("gateway",),
     workload="w",
+    environment="production",
+    credential=Credential.CERTIFICATE,
+    binding=Binding.SPIFFE,
     profile="default",
 )
 REQUEST = make_request(
@@ -40,8 +46,13 @@ def test_everything_that_policies_can_name_is_gathered() -> None:
     assert facts.variables["identity.roles"] == ["a", "b"]
     assert facts.variables["identity.scopes"] == ["x", "y"]
     assert facts.variables["identity.human"] is True
+    assert facts.variables["identity.environment"] == "production"
+    assert (facts.variables["identity.credential"], facts.variables["identity.binding"]) == ("certificate", "spiffe")
     assert facts.variables["actor.subject"] == "bot"
     assert facts.variables["involved.kinds"] == ["user", "agent", "service"]
+    assert (facts.variables["identity.delegated"], facts.variables["delegation.depth"]) == (True, 2)
+    assert facts.variables["transaction.scopes"] == ["trade"]
+    assert facts.variables["transaction.workloads"] == ["gateway"]
     assert facts.variables["request.path"] == "/orders/7"
     assert facts.variables["resource.action"] == "read"
     assert facts.variables["resource.env"] == "staging"
@@ -54,6 +65,8 @@ def test_what_is_not_known_is_left_out() -> None:
     for name in ("identity.kind", "identity.tenant", "identity.acr", "identity.client", "source.address"):
         assert name not in variables
     assert not any(name.startswith("actor.") for name in variables)
+    assert not any(name.startswith("transaction.") for name in variables)
+    assert (variables["identity.delegated"], variables["delegation.depth"]) == (False, 0)
     assert variables["identity.scopes"] == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from extauthz.errors import JoseError
-from extauthz.jose.compact import parse_compact
+from extauthz.jose.compact import _load_header, parse_compact
 from extauthz.limits import MAX_JOSE_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES
 from tests.simulators.tokens import TokenMaker, to_base64url
 
@@ -115,3 +115,16 @@ def test_a_token_of_the_longest_length_is_read_and_one_more_byte_is_not() -> Non
     assert len(parse_compact(fitting).signature) > 0
     with pytest.raises(JoseError, match="too long"):
         parse_compact(fitting + "A")
+
+
+def test_headers_with_a_key_of_the_client_are_not_remembered() -> None:
+    """Issuers' headers are few and remembered; clients' are many, and would drive them out."""
+
+    def looked_up() -> int:
+        return _load_header.cache_info().hits + _load_header.cache_info().misses
+
+    token, before = with_header({"alg": "ES256", "jwk": MAKER.jwk()}), looked_up()
+    assert parse_compact(token, remember=False).header["jwk"] == MAKER.jwk()
+    assert looked_up() == before
+    assert parse_compact(token).header["jwk"] == MAKER.jwk()
+    assert looked_up() == before + 1

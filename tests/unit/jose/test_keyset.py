@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import ECAlgorithm
 
 from extauthz.errors import JoseError
-from extauthz.jose.keyset import KeySet, parse_keyset
+from extauthz.jose.keyset import JWT_SVIDS, KeySet, parse_keyset
 from extauthz.limits import MAX_JWKS_BYTES, MAX_KEYS_PER_ISSUER, MAX_KID_BYTES
 from tests.simulators.tokens import TokenMaker, algorithm_of, private_key, to_base64url
 
@@ -136,6 +136,21 @@ def test_a_curve_point_of_the_wrong_curve_is_refused() -> None:
     """A key that says P-256 with coordinates of P-384 is no key."""
     jwk = dict(ECAlgorithm.to_jwk(private_key("ES384", "x").public_key(), as_dict=True))
     assert parse({**jwk, "crv": "P-256", "kid": "x"}, GOOD.jwk()).left_out == {"malformed or weak": 1}
+
+
+def test_a_bundle_holds_keys_for_several_things_and_each_says_for_what() -> None:
+    """Of a SPIFFE bundle only keys for JWT-SVIDs that have a name sign tokens; elsewhere those do not."""
+    jwks = [
+        TokenMaker(kid="jwt").jwk(use="jwt-svid"),
+        TokenMaker(kid="x509").jwk(use="x509-svid"),
+        TokenMaker(kid="sig").jwk(use="sig"),
+        TokenMaker(kid="silent").jwk(use=None),
+        TokenMaker(kid="").jwk(use="jwt-svid", kid=None),
+        TokenMaker(kid="empty").jwk(use="jwt-svid", kid=""),
+    ]
+    raw = json.dumps({"keys": jwks, "spiffe_sequence": 1, "spiffe_refresh_hint": 300}).encode()
+    assert parse_keyset(raw, ("ES256",), JWT_SVIDS).names == ("jwt",)
+    assert parse_keyset(raw, ("ES256",)).names == ("sig", "silent")
 
 
 def test_two_keys_of_one_name_are_both_refused() -> None:

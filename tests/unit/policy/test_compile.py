@@ -81,7 +81,7 @@ def test_no_policy_is_allowed_and_warned_about() -> None:
     for files in ({}, {"empty.yaml": b""}):
         (warning,) = compile_policy(files, PolicyContext()).warnings
         assert "no resource" in warning.message
-    assert compile_text(RESOURCE).warnings == ()
+    assert compile_text(RESOURCE + "permits: [{id: p, who: {roles: r}, may: order.read}]").warnings == ()
 
 
 def test_all_problems_are_listed_in_file_order() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from extauthz.errors import Refusal
 from extauthz.model.request import Headers
 from tests.simulators.policies import compile_text, make_request, only_problem, problems_in
 
@@ -13,6 +14,7 @@ resources:
     action: read
     match: {host: [api.example.com, "*.example.org"], path: "/orders/{order}/{rest=**}", methods: GET}
 """
+URL = "api.example.com/orders/7/a"
 
 
 def test_a_full_declaration_is_understood() -> None:
@@ -73,6 +75,20 @@ def test_a_full_declaration_is_understood() -> None:
         ("a: {from: query.a, type: text}", "'string'", ""),
         ("a: {form: query.a}", "unknown key `form`", "`from`"),
         ("a: 7", "must be a mapping", ""),
+        ("a:", "there is nothing here", "remove the key"),
+        ("a: header.dpop", "credential", "records"),
+        ("a: {from: query.a, one_of: [x, y, x]}", "`x` stands twice", ""),
+        ("a: {from: query.a, one_of: [x, '']}", "never empty", ""),
+        ("a: {value: x, default: y}", "fixed value", "remove"),
+        ("a: {from: path.order, default: x}", "never missing", "remove `default`"),
+        ("a: {from: query.a, optional: false, default: x}", "may be missing", "remove"),
+        ("a: {from: query.a, default: 1}", "`1` is not a string", "quote it"),
+        ("a: {from: query.a, type: int, default: x}", "`x` is not a int", ""),
+        ("a: {from: query.a, type: int, default: true}", "`True` is not a int", ""),
+        ("a: {from: query.a, one_of: [staging, prod], default: stagin}", "not among `one_of`", "`staging`"),
+        ("a: {from: query.a, default: ''}", "never empty", ""),
+        (f"a: {{from: query.a, default: {'x' * 1025}}}", "at most 1024 characters", "shorten"),
+        (f"a: {{value: {'x' * 1025}}}", "at most 1024 characters", "shorten"),
     ],
 )
 def test_a_wrong_attribute_is_a_problem_with_a_fix(attribute: str, message: str, fix: str) -> None:
@@ -112,3 +128,32 @@ def test_all_problems_of_a_resource_are_reported() -> None:
     text = RESOURCE.replace("name: order", "name: a b").replace('"/orders', '"orders')
     problems = problems_in(text + "    attributes: {order: path.order, x: query}\n")
     assert [problem.line for problem in problems] == [2, 4, 5]
+
+
+@pytest.mark.parametrize(("query", "env"), [((), "dev"), ((("env", "prod"),), "prod")])
+@pytest.mark.parametrize("optional", ["", "optional: true, "])
+def test_a_default_stands_for_what_is_missing(query: tuple[tuple[str, str], ...], env: str, optional: str) -> None:
+    """And for nothing else."""
+    attribute = f"env: {{from: query.env, one_of: [dev, prod], {optional}default: dev}}"
+    route = compile_text(RESOURCE + f"    attributes: {{{attribute}}}\n").route(make_request("GET", URL))
+    assert route.read_attributes(make_request("GET", URL, query=query)) == {"env": env}
+
+
+@pytest.mark.parametrize("value", ["", "test"])
+def test_a_default_does_not_stand_for_what_is_wrong(value: str) -> None:
+    """Empty or not declared is refused all the same; a default of false is one."""
+    attribute = (
+        "env: {from: query.env, one_of: [dev, prod], default: dev}, flag: {from: query.f, type: bool, default: false}"
+    )
+    route = compile_text(RESOURCE + f"    attributes: {{{attribute}}}\n").route(make_request("GET", URL))
+    with pytest.raises(Refusal):
+        route.read_attributes(make_request("GET", URL, query=(("env", value),)))
+    assert route.read_attributes(make_request("GET", URL))["flag"] is False
+
+
+def test_the_header_of_the_credential_is_no_attribute() -> None:
+    """Whatever it is called; elsewhere it is a header like any other."""
+    attribute = "    attributes: {key: header.x-api-key}\n"
+    problem = only_problem(RESOURCE.replace("action: read", "action: read\n    credential: api_key") + attribute)
+    assert "carries the credential" in problem.message
+    assert compile_text(RESOURCE + attribute).counts.resources == 1

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from extauthz.policy.targets import TargetTable
 
-TABLE = TargetTable([("order", "read"), ("order", "cancel"), ("invoice", "read"), ("order", "read")])
+TABLE = TargetTable(
+    [(target, "") for target in (("order", "read"), ("order", "cancel"), ("invoice", "read"), ("order", "read"))]
+)
 
 
 def test_patterns_select_declared_targets() -> None:

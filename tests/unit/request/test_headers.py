@@ -61,6 +61,8 @@ def test_other_values_are_kept_as_they_are(value: str) -> None:
     [
         ("Bearer a", "Bearer b"),
         ("Bearer a", "bearer a"),
+        ("Bearer a", "DPoP b"),
+        ("dpop a", "BEARER b"),
         ("Bearer a", "Basic YTpi"),
         ("Basic YTpi", "Bearer a"),
         ("Bearer a", ""),
@@ -82,6 +84,9 @@ def test_two_credentials_are_ambiguous_in_both_shapes(name: str, values: tuple[s
     for shown, exact in ((lines, True), ([(name, ",".join(values))], False)):
         refusal = refusal_of(partial(headers_from, shown, exact=exact))
         assert refusal.reason is Reason.CREDENTIALS_AMBIGUOUS
+        # The schemes of ours that were tried, so that each can be told; credentials for a proxy are of another kind.
+        tried = {value.partition(" ")[0].lower() for value in values} if name == "authorization" else set()
+        assert set(refusal.schemes) == tried & {"bearer", "dpop"}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 READ = frozenset({"x-mode"})
 """What the policy of these tests reads besides."""
 
-CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
+CREDENTIALS = frozenset({"authorization", "proxy-authorization", "txn-token"})
 CORRELATION = frozenset({"x-request-id", "traceparent"})
 BASE: dict[str, Any] = {
     "method": "POST",
@@ -200,6 +200,7 @@ UNUSUAL: dict[str, bytes] = {
     "long names": check_request(headers={f"x-{number}-{'a' * 90}": "" for number in range(50)}),
     "many headers": check_request(headers={f"x-{number}": "" for number in range(65)}),
     "large body": check_request(raw_body=b"a" * 20_000),
+    "a DPoP proof": check_request(headers={"DPoP": "e30.e30.AA"}),
     "contradicting target": check_request(path="/a", pseudo={":path": "/b"}),
 }
 
@@ -230,6 +231,7 @@ SECRET = "canary-5f0c2a"
 HIDING: list[dict[str, Any]] = [
     {"header": {"authorization": f"Bearer {SECRET}"}},
     {"header": {"proxy-authorization": f"Basic {SECRET}"}},
+    {"header": {"txn-token": SECRET}},
     {"header": {"cookie": f"session={SECRET}", "x-api-key": SECRET}},
     {"raw_body": SECRET.encode()},
     {"raw_body": None, "body": SECRET},

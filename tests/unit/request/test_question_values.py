@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from extauthz import pipeline
 from extauthz.audit.record import to_record
+from extauthz.identity.rules import ApiKeyRules
 from extauthz.ids import DecisionId
+from extauthz.model.carriers import API_KEY_HEADERS
 from extauthz.model.request import Headers
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.request import headers as header_rules
 from extauthz.request.bounds import Proxy
 from extauthz.request.question import VALUES_READ
+from tests.simulators.apikeys import DAY, MemoryApiKeys, make_key
 from tests.simulators.envoy_messages import TYPICAL_HEADERS, check_request
 from tests.simulators.profiles import profile
 from tests.simulators.tokens import NOW, TokenMaker
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
     from extauthz.policy.ruleset import Ruleset
 
-CREDENTIALS = frozenset({"authorization", "proxy-authorization"})
+CREDENTIALS = frozenset({"authorization", "proxy-authorization", *API_KEY_HEADERS})
 CORRELATION = frozenset({"x-request-id", "traceparent"})
 POLICY = """
 resources:
@@ -42,16 +45,23 @@ resources:
     match: {host: api.example.com, path: "/orders", methods: [POST]}
     attributes: {size: body.size}
   - {name: open, action: read, match: {host: api.example.com, path: /open, methods: [GET]}, credential: none}
+  - name: keyed
+    action: read
+    match: {host: api.example.com, path: /keyed, methods: [GET]}
+    credential: api_key
+    verify: keyed
 permits:
   - {id: p1, who: anyone, may: [thing.read], when: 'resource.mode == "x"', require: [{scopes: [read]}]}
   - {id: p2, who: anyone, may: [order.write, open.read], when: 'request.host == "api.example.com"'}
 """
 MAKER = TokenMaker()
+KEY, ROW = make_key()
+KEYED = replace(profile(), api_keys=ApiKeyRules(header="x-api-key", max_lifetime=30 * DAY))
 RULESET = compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())
 EVERY_HEADER = {
     **{name: value for name, value in TYPICAL_HEADERS.items() if name != "authorization"},
     "cookie": "a=b",
-    "x-api-key": "k",
+    "x-api-key": KEY,
     "x-extauthz-subject": "admin",
     "host": "api.example.com",
     "x-mode": "x",
@@ -95,7 +105,7 @@ def many_requests() -> Iterator[bytes]:
     preflight = {"origin": "https://app.example", "access-control-request-method": "GET"}
     form = {"content-type": "application/x-www-form-urlencoded"}
     for raw_headers in (False, True):
-        for path in ("/things/7?colour=red", "/orders", "/open", "/nothing"):
+        for path in ("/things/7?colour=red", "/orders", "/open", "/keyed", "/nothing"):
             for method, headers in (
                 ("GET", sent),
                 ("GET", EVERY_HEADER),
@@ -122,7 +132,7 @@ def values_read(monkeypatch: pytest.MonkeyPatch, ruleset: Ruleset) -> set[str]:
 
     monkeypatch.setattr("extauthz.request.decode.headers_from", watched)
     keys = MAKER.key_source()
-    views = Views(keys=keys, profiles={"default": profile()}, epochs=keys)
+    views = Views(keys=keys, profiles={"default": profile(), "keyed": KEYED}, epochs=keys, api_keys=MemoryApiKeys(ROW))
     reasons = set()
     for raw in many_requests():
         answer = pipeline.check(
@@ -144,7 +154,7 @@ def test_no_value_is_read_that_is_not_named(monkeypatch: pytest.MonkeyPatch) -> 
     """Whoever makes a stage read another header must name it in `VALUES_READ`, or kept answers would be wrong."""
     read = values_read(monkeypatch, RULESET)
     assert unnamed_values(RULESET, read) == set()
-    assert read >= VALUES_READ - {"content-length", "http2-settings"} | {"authorization", "x-mode"} | CORRELATION
+    assert read >= VALUES_READ - {"content-length", "http2-settings"} | {"authorization", "x-api-key", "x-mode"} | CORRELATION
 
 
 def test_a_value_that_is_read_and_not_named_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,7 +60,7 @@ def test_an_allow_has_code_zero_and_an_ok_response() -> None:
 def test_an_allow_overwrites_each_header_on_every_envoy() -> None:
     """Each option of an allow sets both `append=false` and `append_action=2`."""
     options = answer_to(decision_of(ALLOW)).ok_response.headers
-    assert len(options) == 8
+    assert len(options) == 9
     for option in options:
         assert_overwriting(option)
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from extauthz.model.request import Request
 
 OWN = [
-    f"x-extauthz-{part}" for part in ("subject", "actor", "client", "kind", "tenant", "issuer", "decision-id", "policy")
+    f"x-extauthz-{part}"
+    for part in ("subject", "actor", "actor-issuer", "client", "kind", "tenant", "issuer", "decision-id", "policy")
 ]
 
 
@@ -38,6 +39,7 @@ def test_the_upstream_learns_who_asks() -> None:
     assert dict(changes().headers) == {
         "x-extauthz-subject": "alice",
         "x-extauthz-actor": "agent-7",
+        "x-extauthz-actor-issuer": ISSUER,
         "x-extauthz-client": "console",
         "x-extauthz-kind": "user",
         "x-extauthz-tenant": "acme",
@@ -105,7 +107,7 @@ def test_other_headers_pass(name: str) -> None:
     [
         *("cookie", "x-api-key", "x-vault-token", "private-token", "job-token", "deploy-token", "x-auth-token"),
         *("x-amz-security-token", "proxy-authorization", "impersonate-user", "impersonate-group", "impersonate-uid"),
-        *("x-forwarded-access-token", "x-forwarded-user", "dpop", "txn-token"),
+        *("x-forwarded-access-token", "x-forwarded-user", "dpop"),
     ],
 )
 def test_undeclared_credentials_are_removed_unseen(name: str) -> None:
@@ -113,6 +115,18 @@ def test_undeclared_credentials_are_removed_unseen(name: str) -> None:
     assert name in removed_by(changes(request=request_with()))
     target = dataclasses.replace(TARGET, forward=frozenset({name}))
     assert name not in removed_by(changes(request=request_with(name), target=target))
+
+
+@pytest.mark.parametrize("forward", [frozenset[str](), frozenset({"txn-token"})])
+def test_a_transaction_token_passes_when_it_was_verified_and_never_else(forward: frozenset[str]) -> None:
+    """A resource cannot forward one that nobody looked at; look-alikes of a verified one go as well."""
+    target = dataclasses.replace(TARGET, forward=forward)
+    request = request_with("txn-token", "txn_token")
+    assert {"txn-token", "txn_token"} <= removed_by(changes(request=request, target=target))
+    known = dataclasses.replace(IDENTITY, transaction="t-1")
+    removed = removed_by(changes(request=request, target=target, identity=known))
+    assert "txn-token" not in removed
+    assert "txn_token" in removed
 
 
 @pytest.mark.parametrize("name", ["x_vault_token", "impersonate-extra-scopes", "impersonate_user", "x_remote-extra_a"])

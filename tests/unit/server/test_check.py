@@ -145,7 +145,7 @@ class Shell:
             metrics=self.metrics,
             clock=self.clock,
             waiting=self.waiting,
-            recall=Recall(self.keys, self.records, capacity),
+            recall=Recall(self.keys, self.records, capacity, self.clock),
             spender=spender,
         )
         self.checker = Checker(rim, deadline=0.15, refuse_unrecorded=refuse_unrecorded)

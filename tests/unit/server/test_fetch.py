@@ -12,20 +12,21 @@ from cryptography import x509
 
 from extauthz.clock import SystemClock
 from extauthz.errors import FetchError
-from extauthz.server.fetch import Egress, is_loopback
+from extauthz.server.fetch import Ask, Egress, EgressRules, is_loopback
 from tests.simulators.certificates import Authority
 from tests.simulators.webserver import WebServer, response, serving, serving_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-EGRESS = Egress(SystemClock())
+HERE = EgressRules(hosts=frozenset({"127.0.0.1", "localhost", "::1"}))
+EGRESS = Egress(SystemClock(), HERE)
 LIMIT = 1000
 
 
 def fetch(url: str, *, timeout: float = 5.0, egress: Egress = EGRESS) -> bytes:
     """Return what is behind `url`, at most `LIMIT` bytes."""
-    return egress.get(url, timeout=timeout, max_bytes=LIMIT)
+    return egress.fetch(Ask(url=url, timeout=timeout, max_bytes=LIMIT)).body
 
 
 def fails(url: str, *, timeout: float = 5.0) -> str:
@@ -193,8 +194,11 @@ def test_urls_that_we_do_not_follow(url: str, says: str) -> None:
 
 def test_plain_http_beyond_loopback_needs_the_operators_word() -> None:
     """With it the URL is tried; without it it is not. The name resolves to nothing."""
-    with pytest.raises(FetchError, match="no answer"):
-        EGRESS.get("http://nowhere.invalid/", timeout=0.1, max_bytes=1, plain_http=True)
+    egress = Egress(SystemClock(), EgressRules(hosts=frozenset({"nowhere.invalid"})))
+    with pytest.raises(FetchError, match="not https"):
+        egress.fetch(Ask(url="http://nowhere.invalid/", timeout=0.1, max_bytes=1))
+    with pytest.raises(FetchError, match=r"no answer|in time"):
+        egress.fetch(Ask(url="http://nowhere.invalid/", timeout=0.1, max_bytes=1, plain_http=True))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +236,7 @@ def test_tls_verifies_authority_and_name(tmp_path: Path) -> None:
     authority = Authority()
     server_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_tls.load_cert_chain(*authority.issue(names=[x509.DNSName("localhost")]).write(tmp_path, "server"))
-    known = Egress(SystemClock(), ssl.create_default_context(cadata=authority.certificate.decode()))
+    known = Egress(SystemClock(), HERE, ssl.create_default_context(cadata=authority.certificate.decode()))
     with serving(lambda connection, _: connection.sendall(response(b"secret")), server_tls) as server:
         named = server.url.replace("127.0.0.1", "localhost")
         assert fetch(named, egress=known) == b"secret"

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from extauthz.config.issuers import IssuerSettings
+from extauthz.config.issuers import KeySettings
 from extauthz.errors import FetchError
 from extauthz.limits import MAX_JWKS_BYTES
-from extauthz.server.keyorigin import KeyOrigin, discovery_locations, origin_of, refresh_interval
+from extauthz.server.discovery import discovery_locations
+from extauthz.server.keyorigin import KeyOrigin, Version, origin_of, refresh_interval
 from tests.simulators.clock import ManualClock
 from tests.simulators.documents import Documents
 
@@ -23,14 +24,14 @@ KEYS = "https://keys.example/jwks"
 HONEST = {"issuer": ISSUER, "jwks_uri": KEYS}
 
 
-def settings(issuer: str = ISSUER, **keys: Any) -> IssuerSettings:
-    """Return an issuer's settings; discovery unless told otherwise."""
-    return IssuerSettings.model_validate({"issuer": issuer, "keys": keys or {"discovery": True}})
+def settings(**keys: Any) -> KeySettings:
+    """Return settings of keys; discovery unless told otherwise."""
+    return KeySettings.model_validate(keys or {"discovery": True})
 
 
 def discovery(documents: Documents, clock: ManualClock | None = None, **keys: Any) -> KeyOrigin:
     """Return an origin that discovers."""
-    return origin_of(settings(**{"discovery": True, **keys}), documents.get, clock or ManualClock())
+    return origin_of(ISSUER, settings(**{"discovery": True, **keys}), documents.fetch, clock or ManualClock())
 
 
 def web(**pages: Any) -> Documents:
@@ -67,20 +68,20 @@ def test_an_issuer_that_is_no_url_has_no_discovery_document() -> None:
     """The failure says so."""
     documents = Documents()
     with pytest.raises(FetchError, match="not a URL"):
-        origin_of(settings("https://[", discovery=True), documents.get, ManualClock()).load(thorough=True)
+        origin_of("https://[", settings(), documents.fetch, ManualClock()).load(thorough=True)
     assert documents.fetched == []
 
 
 @pytest.mark.parametrize("place", ["oauth", "oidc"])
 def test_keys_are_found_by_discovery_in_either_place(place: str) -> None:
     """The first place that has an honest document is enough."""
-    assert discovery(web(**{place: HONEST})).load(thorough=True) == b"keys"
+    assert discovery(web(**{place: HONEST})).load(thorough=True).document == b"keys"
 
 
 @pytest.mark.parametrize("page", [b"<html>", b"[]", {}, b'{"issuer":"a","issuer":"a"}', FetchError("down")], ids=repr)
 def test_garbage_in_the_first_place_leaves_the_second(page: Any) -> None:
     """Servers that answer unknown paths with a page for people exist."""
-    assert discovery(web(oauth=page, oidc=HONEST)).load(thorough=True) == b"keys"
+    assert discovery(web(oauth=page, oidc=HONEST)).load(thorough=True).document == b"keys"
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,8 @@ def test_a_known_place_is_asked_directly_when_a_request_is_waiting() -> None:
     assert documents.fetched[2:] == [KEYS]
     documents.pages[OAUTH] = {"issuer": ISSUER, "jwks_uri": "https://keys.example/moved"}
     documents.pages["https://keys.example/moved"] = b"moved"
-    assert origin.load(thorough=True) == b"moved"
-    assert origin.load(thorough=False) == b"moved"
+    assert origin.load(thorough=True).document == b"moved"
+    assert origin.load(thorough=False).document == b"moved"
 
 
 def test_discovery_and_key_set_share_one_deadline() -> None:
@@ -125,7 +126,7 @@ def test_discovery_and_key_set_share_one_deadline() -> None:
     documents.pages = {OAUTH: HONEST, KEYS: b"keys"}
     documents.takes = 0.75
     discovery(documents, clock, timeout=2.0).load(thorough=True)
-    assert documents.timeouts == [2.0, 1.25]
+    assert [ask.timeout for ask in documents.asked] == [2.0, 1.25]
     documents.takes = 2.0
     with pytest.raises(FetchError, match="in time"):
         discovery(documents, clock, timeout=2.0).load(thorough=True)
@@ -142,8 +143,8 @@ def test_a_remote_document_does_not_lead_to_plain_http(uri: str) -> None:
     with pytest.raises(FetchError, match="away from https"):
         discovery(documents).load(thorough=True)
     assert uri not in documents.fetched
-    assert discovery(documents, insecure_http=True).load(thorough=True) == b"keys"
-    assert documents.plain_http[-1]
+    assert discovery(documents, insecure_http=True).load(thorough=True).document == b"keys"
+    assert documents.asked[-1].plain_http
 
 
 def test_an_issuer_on_loopback_may_lead_to_loopback() -> None:
@@ -154,33 +155,55 @@ def test_an_issuer_on_loopback_may_lead_to_loopback() -> None:
         f"{issuer}/.well-known/openid-configuration": {"issuer": issuer, "jwks_uri": f"{issuer}/jwks"},
         f"{issuer}/jwks": b"keys",
     }
-    origin = origin_of(settings(issuer, discovery=True), documents.get, ManualClock())
-    assert origin.load(thorough=True) == b"keys"
-    assert not any(documents.plain_http)
+    origin = origin_of(issuer, settings(), documents.fetch, ManualClock())
+    assert origin.load(thorough=True).document == b"keys"
+    assert not any(ask.plain_http for ask in documents.asked)
 
 
 def test_a_fixed_url_is_fetched_as_it_stands() -> None:
     """No discovery; the operator's timeout and leave for plain http go along."""
     documents = web()
-    origin = origin_of(settings(url=KEYS, timeout=3.0, insecure_http=True), documents.get, ManualClock())
-    assert origin.load(thorough=True) == b"keys"
-    assert (documents.fetched, documents.timeouts, documents.plain_http) == ([KEYS], [3.0], [True])
+    origin = origin_of(ISSUER, settings(url=KEYS, timeout=3.0, insecure_http=True), documents.fetch, ManualClock())
+    assert origin.load(thorough=True).document == b"keys"
+    assert [(ask.url, ask.timeout, ask.plain_http) for ask in documents.asked] == [(KEYS, 3.0, True)]
 
 
 def test_a_file_is_read_anew_each_time_and_never_whole_beyond_the_bound(tmp_path: Path) -> None:
     """One byte more than is accepted is enough for the parser to refuse it."""
     path = tmp_path / "keys.json"
-    origin = origin_of(settings(file=path), Documents().get, ManualClock())
+    origin = origin_of(ISSUER, settings(file=path), Documents().fetch, ManualClock())
     with pytest.raises(FetchError, match="cannot be read"):
         origin.load(thorough=True)
     path.write_bytes(b"first")
-    assert origin.load(thorough=True) == b"first"
+    assert origin.load(thorough=True).document == b"first"
     path.write_bytes(b"x" * (MAX_JWKS_BYTES + 100))
-    assert len(origin.load(thorough=False)) == MAX_JWKS_BYTES + 1
+    assert len(origin.load(thorough=False).document or b"") == MAX_JWKS_BYTES + 1
 
 
 def test_files_are_looked_at_more_often_than_servers(tmp_path: Path) -> None:
     """A look costs nothing there; a shorter setting is kept."""
-    assert refresh_interval(settings(file=tmp_path, refresh=300).keys) == 5.0
-    assert refresh_interval(settings(file=tmp_path, refresh=1).keys) == 1.0
-    assert refresh_interval(settings(url=KEYS, refresh=300).keys) == 300.0
+    assert refresh_interval(settings(file=tmp_path, refresh=300), None) == 5.0
+    assert refresh_interval(settings(file=tmp_path, refresh=1), None) == 1.0
+    assert refresh_interval(settings(url=KEYS, refresh=300), None) == 300.0
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"), [(None, 300.0), (0.0, 20.0), (19.0, 20.0), (60.0, 60.0), (299.0, 299.0), (86400.0, 300.0)]
+)
+def test_a_server_is_asked_again_when_it_says_within_floor_and_ceiling(said: float | None, seconds: float) -> None:
+    """Too often would be a storm, too seldom would keep withdrawn keys."""
+    assert refresh_interval(settings(url=KEYS, refresh=300, refresh_min=20), said) == seconds
+
+
+def test_a_version_is_asked_for_by_name_at_the_place_it_came_from() -> None:
+    """The server may say that it still stands; a version of another place is not asked for."""
+    documents = web()
+    documents.headers[KEYS] = {"etag": '"v1"', "cache-control": "max-age=60"}
+    origin = origin_of(ISSUER, settings(url=KEYS), documents.fetch, ManualClock())
+    first = origin.load(thorough=True)
+    assert (first.document, first.version, first.fresh_for) == (b"keys", Version(KEYS, '"v1"'), 60.0)
+    again = origin.load(thorough=True, have=first.version)
+    assert (again.document, again.version, again.fresh_for) == (None, first.version, 60.0)
+    elsewhere = origin.load(thorough=True, have=Version("https://keys.example/other", '"v1"'))
+    assert elsewhere.document == b"keys"
+    assert [ask.etag for ask in documents.asked] == ["", '"v1"', ""]

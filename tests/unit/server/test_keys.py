@@ -15,7 +15,7 @@ from extauthz.clock import SystemClock
 from extauthz.config.issuers import IssuerSettings
 from extauthz.errors import FetchError
 from extauthz.ports import Fetched, KeysOf
-from extauthz.server.fetch import Egress
+from extauthz.server.fetch import Ask, Egress, EgressRules, Reply
 from extauthz.server.keys import IssuerKeys
 from tests.simulators.clock import ManualClock
 from tests.simulators.documents import Documents
@@ -48,7 +48,7 @@ class Stage:
         )
         self.keys = IssuerKeys(
             [settings],
-            get=self.documents.get,
+            fetch=self.documents.fetch,
             clock=self.clock,
             fetch_slots=slots,
             on_fetch=lambda _, outcome: self.outcomes.append(outcome),
@@ -266,11 +266,11 @@ def test_a_slow_issuer_delays_no_other() -> None:
     hanging = threading.Event()
     release = threading.Event()
 
-    def get(url: str, **arguments: Any) -> bytes:
-        if "slow" in url:
+    def fetch(ask: Ask) -> Reply:
+        if "slow" in ask.url:
             hanging.set()
             release.wait(PATIENCE)
-        return documents.get(url, **arguments)
+        return documents.fetch(ask)
 
     fast = TokenMaker(issuer="https://fast.example")
     documents.pages["https://fast.example/jwks"] = fast.jwks()
@@ -279,7 +279,7 @@ def test_a_slow_issuer_delays_no_other() -> None:
             IssuerSettings.model_validate({"issuer": issuer, "keys": {"url": f"{issuer}/jwks"}})
             for issuer in ("https://slow.example", "https://fast.example")
         ],
-        get=get,
+        fetch=fetch,
         clock=SystemClock(),
         fetch_slots=1,
     )
@@ -312,7 +312,7 @@ def test_the_background_refreshes_without_being_asked(tmp_path: Path) -> None:
     settings = IssuerSettings.model_validate({"issuer": ISSUER, "keys": {"file": path, "refresh": "10ms"}})
     keys = IssuerKeys(
         [settings],
-        get=Documents().get,
+        fetch=Documents().fetch,
         clock=SystemClock(),
         fetch_slots=1,
         on_fetch=lambda *_: fetched.release(),
@@ -367,8 +367,57 @@ def test_the_real_egress_client_and_a_lying_server_end_in_a_kept_set() -> None:
     clock = SystemClock()
     with serving_bytes(response(b"<html></html>")) as server:
         settings = IssuerSettings.model_validate({"issuer": ISSUER, "keys": {"url": f"{server.url}/jwks"}})
-        keys = IssuerKeys([settings], get=Egress(clock).get, clock=clock, fetch_slots=1)
+        egress = Egress(clock, EgressRules(hosts=frozenset({"127.0.0.1"})))
+        keys = IssuerKeys([settings], fetch=egress.fetch, clock=clock, fetch_slots=1)
         keys.start(wait=PATIENCE)
         assert keys.unavailable_issuers() == (ISSUER,)
         assert keys.fetch(NEED, PATIENCE) is Fetched.UNAVAILABLE
         keys.stop(wait=PATIENCE)
+
+
+def test_a_server_that_says_not_modified_confirms_the_set_as_of_then() -> None:
+    """The set is the same and as young as the answer; its bytes did not travel again."""
+    with started() as stage:
+        stage.documents.headers[URL] = {"etag": '"v1"'}
+        stage.clock.advance(COOL_DOWN)
+        assert stage.fetch() is Fetched.DONE
+        epoch = stage.keys.epoch(ISSUER)
+        stage.clock.advance(7000)
+        assert stage.fetch() is Fetched.DONE
+        assert stage.documents.asked[-1].etag == '"v1"'
+        stage.clock.advance(7000)
+        assert stage.knows(OLD)
+        assert stage.keys.epoch(ISSUER) == epoch
+
+
+def test_a_version_of_a_bad_set_is_never_held() -> None:
+    """Or the server would confirm with 304 what we could not use, for ever."""
+    with started() as stage:
+        stage.documents.headers[URL] = {"etag": '"bad"'}
+        stage.serve(b"<html>")
+        stage.clock.advance(COOL_DOWN)
+        assert stage.fetch() is Fetched.UNAVAILABLE
+        stage.clock.advance(COOL_DOWN)
+        assert stage.fetch() is Fetched.UNAVAILABLE
+        assert [ask.etag for ask in stage.documents.asked] == ["", "", ""]
+        stage.serve(NEW.jwks())
+        stage.clock.advance(COOL_DOWN)
+        assert stage.fetch() is Fetched.DONE
+        assert stage.knows(NEW)
+
+
+def test_an_issuer_without_keys_has_none() -> None:
+    """It is asked about each token; nobody waits for keys, and readiness does not miss them."""
+    settings = IssuerSettings.model_validate(
+        {
+            "issuer": ISSUER,
+            "tokens": "opaque",
+            "introspection": {"endpoint": URL, "client": {"id": "us", "secret_file": "secret"}},
+        }
+    )
+    keys = IssuerKeys([settings], fetch=Documents().fetch, clock=ManualClock(), fetch_slots=1)
+    keys.start(wait=PATIENCE)
+    assert keys.fetch(NEED, PATIENCE) is Fetched.UNAVAILABLE
+    assert keys.find_key(ISSUER, "old", "ES256") is None
+    assert keys.unavailable_issuers() == ()
+    keys.stop()

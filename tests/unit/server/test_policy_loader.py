@@ -11,6 +11,7 @@ from extauthz.policy.compile import PolicyContext
 from extauthz.policy.live import LivePolicy
 from extauthz.server.policy_loader import PolicyLoader
 from tests.integration.running import BROKEN, POLICY
+from tests.simulators.configmap import ConfigMap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -125,3 +126,37 @@ def test_stopping_does_not_wait_for_files_to_settle(tmp_path: Path) -> None:
     path.write_text(POLICY + "# changed\n")
     loader.look()
     assert live.current is not None
+
+
+def test_a_swapped_config_map_is_put_in_force_whole(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """By the rename of one link; a broken generation is kept out with a log line each, and the next one mends it."""
+    mounted = ConfigMap(tmp_path / "policy")
+    mounted.publish({"policy.yaml": POLICY})
+    told: list[str | None] = []
+    loader = PolicyLoader(
+        [mounted.folder],
+        PolicyContext(),
+        live := LivePolicy(),
+        on_load=lambda ruleset: told.append(ruleset.revision if ruleset else None),
+        settle=0.0,
+    )
+    loader.look()
+    first = live.current
+    mounted.publish({"policy.yaml": BROKEN})
+    loader.look()
+    assert live.current is first
+    assert told == [first.revision if first else "", None]
+    log = "".join(capfd.readouterr())
+    assert "policy rejected" in log
+    assert "stays in force" in log
+    more = "guards: [{id: moved, on: '*', require: [{roles: [x]}]}]"
+    generation = mounted.prepare({"policy.yaml": POLICY, "guards.yaml": more})
+    loader.look()
+    assert live.current is first
+    mounted.swap(generation)  # The link to the new file is not there yet.
+    loader.look()
+    assert live.current is not None
+    assert live.current.counts.guards == (first.counts.guards if first else 0) + 1
+    mounted.link(generation)
+    loader.look()
+    assert len(told) == 3

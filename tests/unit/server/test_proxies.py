@@ -145,3 +145,29 @@ def test_a_useless_token_is_refused_at_start(proxy: dict[str, Any], message: str
         registry(proxy)
     assert str(caught.value).startswith(message)
     assert "short\n" not in str(caught.value)
+
+
+def test_a_caller_is_remembered_by_place_and_tokens_until_the_tokens_are_read_again(tmp_path: Path) -> None:
+    """What was proven once is not proven for ever; other metadata does not matter; guesses are not remembered."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    proxies = registry({"name": "edge", "token_file": file})
+    shown = [("x-extauthz-proxy-token", TOKEN), ("traceparent", "00-1")]
+    where = "ipv4:127.0.0.1:4711"
+    assert proxies.find_caller(where, shown) is proxies.find_caller(where, shown[:1])
+    assert proxies.find_caller(where, [("x-extauthz-proxy-token", OTHER)]) is None
+    assert proxies.find_caller(where, shown[:1] * 2) is None
+    assert len(proxies._callers) == 1
+    file.write_text(OTHER)
+    proxies.reload()
+    assert proxies.find_caller(where, shown) is None
+
+
+def test_callers_that_are_remembered_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection more is judged each time, and is who it is all the same."""
+    monkeypatch.setattr("extauthz.server.proxies._MOST_CALLERS", 1)
+    proxies = registry(EDGE)
+    shown = [("x-extauthz-proxy-token", TOKEN)]
+    found = [proxies.find_caller(f"ipv4:127.0.0.1:{port}", shown) for port in (1, 2, 1, 2)]
+    assert [proxy.name for proxy in found if proxy] == ["edge"] * 4
+    assert len(proxies._callers) == 1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from extauthz.audit.writer import RecordWriter
+from extauthz.clock import SystemClock
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.ids import DecisionId, PolicyRevision
 from extauthz.model.reason import Reason
@@ -47,7 +48,7 @@ class Box:
 
     def __init__(self, capacity: int = 3) -> None:
         self.keys = MemoryKeys()
-        self.recall = Recall(self.keys, Records(), capacity)
+        self.recall = Recall(self.keys, Records(), capacity, SystemClock())
 
     def keep(self, *names: str, **changes: Any) -> None:
         """Keep an answer under each name."""
@@ -243,7 +244,7 @@ def test_each_repetition_has_an_id_of_its_own_everywhere(raw: bytes, tmp_path: P
     shell.keys.add(MAKER)
     writer = RecordWriter(tmp_path / "records.jsonl")
     rim = shell.checker._rim
-    shell.checker._rim = replace(rim, records=writer, recall=Recall(shell.keys, writer, 3))
+    shell.checker._rim = replace(rim, records=writer, recall=Recall(shell.keys, writer, 3, SystemClock()))
     answers = [shell.checker.check(raw, PROXY) for _ in range(3)]
     assert writer.close(10) == 0
     ids = [ids_in(CheckResponse.FromString(answer)) for answer in answers]
@@ -357,6 +358,6 @@ def test_what_is_thrown_away_between_two_looks_is_decided_anew() -> None:
     """Who is told to wait for what is there, and then does not find it, decides."""
     shell = Shell(capacity=3)
     rim = shell.checker._rim
-    shell.checker._rim = replace(rim, recall=Forgetful(shell.keys, shell.records, 3))
+    shell.checker._rim = replace(rim, recall=Forgetful(shell.keys, shell.records, 3, SystemClock()))
     assert [shell.ask(PING), shell.ask(PING)] == [ALLOWED, ALLOWED]
     assert [decision.reason for decision in shell.records.taken] == [Reason.ALLOWED] * 2

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extauthz.audit.record import to_common, to_record
+from extauthz.clock import SystemClock
 from extauthz.config.settings import CacheSettings
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
@@ -83,7 +84,7 @@ class Scene:
         keys = ForgetfulKeys()
         keys.add(MAKER)
         records = Nowhere()
-        self.recall = Recall(keys, records, capacity)
+        self.recall = Recall(keys, records, capacity, SystemClock())
         rim = Rim(
             policy=LivePolicy(compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())),
             views=Views(keys=keys, profiles={"default": profile(issuer_rules())}, epochs=keys),

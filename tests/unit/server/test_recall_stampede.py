@@ -94,7 +94,7 @@ class Crowd:
         self.keys = SlowKeys()
         self.keys.add(MAKER)
         records = records or self.shell.records
-        self.recall = recall(self.keys, records, 10)
+        self.recall = recall(self.keys, records, 10, self.shell.clock)
         self.recall.joined = threading.Semaphore(0)  # type: ignore[attr-defined]  # only where they are counted
         views = replace(self.shell.checker._rim.views, keys=self.keys, epochs=self.keys)
         self.shell.checker._rim = replace(self.shell.checker._rim, views=views, recall=self.recall, records=records)

@@ -80,6 +80,7 @@ class Counts:
     dropped: int = 0
     waiting: int = 0
     failing: bool = False
+    sampled_out: int = 7
 
 
 def test_records_are_counted_when_scraped() -> None:
@@ -94,6 +95,7 @@ def test_records_are_counted_when_scraped() -> None:
     assert samples["extauthz_records_dropped_total{}"] == 3
     assert samples["extauthz_records_waiting{}"] == 2
     assert samples["extauthz_records_failing{}"] == 1
+    assert samples["extauthz_records_sampled_out_total{}"] == 7
 
 
 def test_the_cache_can_be_followed() -> None:

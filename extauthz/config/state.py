@@ -1,0 +1,71 @@
+"""Settings of the state, and of the API keys that live in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field, model_validator
+
+from extauthz.config.section import Section
+from extauthz.durations import Duration
+from extauthz.model.carriers import ApiKeyHeader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from extauthz.config.settings import Settings
+
+
+class StateSettings(Section):
+    """What must outlive the process: API keys, and what has been used up. Exactly one of `path` and `memory`."""
+
+    path: Path | None = Field(
+        default=None,
+        description="State file (SQLite) on a local disk; made when there is none, in a folder that is there.",
+    )
+    memory: bool = Field(
+        default=False, description="Keep it in memory, for trying things out: a restart forgets what was used up."
+    )
+    max_spends: int = Field(
+        default=1_000_000,
+        ge=1000,
+        description="Rows for what has been used up and may not be forgotten yet; when all are taken, whatever needs "
+        "one is refused. A DPoP request takes two, for about a minute.",
+    )
+    max_key_lifetime: Duration = Field(
+        default=365.0 * 86400,
+        gt=0,
+        description="Longest life of an API key; older ones are refused, whatever they say.",
+    )
+
+    @model_validator(mode="after")
+    def _one_place(self) -> StateSettings:
+        if self.memory == (self.path is not None):
+            message = "give exactly one of path, memory"
+            raise ValueError(message)
+        return self
+
+
+class ApiKeyProfileSettings(Section):
+    """Accept API keys (`extauthz keys`) for resources that say `credential: api_key`."""
+
+    header: ApiKeyHeader = Field(default="x-api-key", description="The one header that carries the key.")
+    tenants: tuple[str, ...] = Field(default=(), description="Tenants whose keys are accepted; empty means any.")
+
+
+def require_state_fits(settings: Settings) -> None:
+    """Refuse settings that need a state which is not there.
+
+    Raises:
+        ValueError: they do; the message says what and where.
+    """
+    for message in _missing(settings):
+        raise ValueError(message)
+
+
+def _missing(settings: Settings) -> Iterator[str]:
+    state = settings.state
+    for name, profile in settings.profiles.items():
+        if profile.api_keys is not None and (state is None or state.path is None):
+            yield f"profiles.{name}.api_keys: API keys live in the state file; set `state: {{path: FILE}}`"

@@ -1,0 +1,1 @@
+"""The registry: what people declare about identities, and which roles they bind to them, from files."""

@@ -1,0 +1,202 @@
+"""The table of API keys. Rows are added and changed, never removed: a list of what was valid is part of the record.
+
+A row holds a salted digest of the key, not the key. Changes that decisions must notice raise the number under `api_key`
+in `changes` and put it into the row, in the same transaction; so whoever has seen number n finds what is new by
+`changed > n`. Recording when a key was used is no such change.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from extauthz.clock import Instant
+from extauthz.errors import StateError
+from extauthz.model.identity import Kind
+from extauthz.ports import ApiKey
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from extauthz.state.follower import Query
+
+API_KEY_KINDS: Final = (Kind.SERVICE, Kind.WORKLOAD, Kind.CI, Kind.AGENT, Kind.THIRD_PARTY)
+"""Who can hold a key. People sign in; a key that stood for one could never be asked for a second factor."""
+
+API_KEY_TABLES: Final = (
+    """CREATE TABLE api_keys (
+        key_id TEXT PRIMARY KEY, salt BLOB NOT NULL, digest BLOB NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL,
+        tenant TEXT NOT NULL, scopes TEXT NOT NULL, roles TEXT NOT NULL, networks TEXT NOT NULL,
+        created_at REAL NOT NULL, expires_at REAL NOT NULL, revoked_at REAL, replaced_by TEXT, used_at REAL,
+        changed INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX api_keys_changed ON api_keys (changed)",
+    "INSERT INTO changes VALUES ('api_key', 0)",
+)
+
+_COLUMNS: Final = (
+    "key_id, salt, digest, subject, kind, tenant, scopes, roles, networks, created_at, expires_at,"
+    " revoked_at, replaced_by, used_at"
+)
+_ALL: Final = f"SELECT {_COLUMNS} FROM api_keys"  # noqa: S608 — constants of this module
+_INSERT: Final = f"INSERT INTO api_keys ({_COLUMNS}, changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
+_RAISE: Final = "UPDATE changes SET number = number + 1 WHERE kind = 'api_key' RETURNING number"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredApiKey:
+    """A key and what only its keepers want to know.
+
+    Attributes:
+        key: as decisions see it.
+        revoked_at: when it was revoked; None while it was not.
+        replaced_by: id of the key that took its place; empty for none.
+        used_at: when it last proved a caller, give or take a few minutes; None when it never did.
+    """
+
+    key: ApiKey
+    revoked_at: Instant | None = None
+    replaced_by: str = ""
+    used_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is new in the table.
+
+    Attributes:
+        number: the newest change that is contained.
+        keys: those that changed, by id; None for a row that says nothing we can use.
+    """
+
+    number: int
+    keys: Mapping[str, ApiKey | None]
+
+
+def insert_api_key(connection: sqlite3.Connection, key: ApiKey) -> None:
+    """Add a key; inside a transaction."""
+    (number,) = connection.execute(_RAISE).fetchone()
+    values = (
+        key.key_id,
+        key.salt,
+        key.digest,
+        key.subject,
+        key.kind.value,
+        key.tenant,
+        json.dumps(sorted(key.scopes)),
+        json.dumps(sorted(key.roles)),
+        json.dumps(key.networks),
+        key.created_at,
+        key.expires_at,
+        key.created_at if key.revoked else None,
+        None,
+        None,
+        number,
+    )
+    connection.execute(_INSERT, values)
+
+
+def revoke_api_key(connection: sqlite3.Connection, key_id: str, at: Instant) -> None:
+    """Revoke a key, from the next decision on; inside a transaction. One that is revoked already stays as it is."""
+    (number,) = connection.execute(_RAISE).fetchone()
+    connection.execute(
+        "UPDATE api_keys SET revoked_at = ?, changed = ? WHERE key_id = ? AND revoked_at IS NULL", (at, number, key_id)
+    )
+
+
+def replace_api_key(connection: sqlite3.Connection, key_id: str, by: ApiKey, until: Instant) -> None:
+    """Add `by` in the place of a key, which goes on until `until`, or until its own end; inside a transaction."""
+    insert_api_key(connection, by)
+    (number,) = connection.execute(_RAISE).fetchone()
+    connection.execute(
+        "UPDATE api_keys SET expires_at = min(expires_at, ?), replaced_by = ?, changed = ? WHERE key_id = ?",
+        (until, by.key_id, number, key_id),
+    )
+
+
+def list_api_keys(connection: sqlite3.Connection) -> list[StoredApiKey]:
+    """Return all keys, the oldest first.
+
+    Raises:
+        StateError: a row says nothing that we can use.
+    """
+    return [_stored(row) for row in connection.execute(_ALL + " ORDER BY created_at, key_id")]
+
+
+def find_stored_api_key(connection: sqlite3.Connection, key_id: str) -> StoredApiKey | None:
+    """Return one key.
+
+    Raises:
+        StateError: its row says nothing that we can use.
+    """
+    row = connection.execute(_ALL + " WHERE key_id = ?", (key_id,)).fetchone()
+    return _stored(row) if row is not None else None
+
+
+def read_api_keys(query: Query, since: int) -> Changes:
+    """Return the keys that changed after change number `since`; 0 for all.
+
+    Raises:
+        StateError: the table cannot be read.
+    """
+    # The number first: what is committed in between is in the rows, and is read once more the next time.
+    ((number,),) = query("SELECT number FROM changes WHERE kind = 'api_key'", ())
+    number = int(str(number))
+    if number == since:
+        return Changes(number, {})
+    rows = query(_ALL + " WHERE changed > ?", (since if number > since else 0,))
+    return Changes(number, {str(row[0]): _usable(row) for row in rows})
+
+
+def note_uses(connection: sqlite3.Connection, uses: Mapping[str, Instant]) -> None:
+    """Write down when keys were last used; inside a transaction."""
+    connection.executemany(
+        "UPDATE api_keys SET used_at = max(coalesce(used_at, 0), ?) WHERE key_id = ?",
+        [(at, key_id) for key_id, at in uses.items()],
+    )
+
+
+def _usable(row: tuple[Any, ...]) -> ApiKey | None:
+    try:
+        return _stored(row).key
+    except StateError:
+        return None
+
+
+def _stored(row: tuple[Any, ...]) -> StoredApiKey:
+    key_id, salt, digest, subject, kind, tenant, scopes, roles, networks, created, expires, revoked, by, used = row
+    if kind not in API_KEY_KINDS:
+        message = f"the row of API key {key_id!r} was not written by us: kind"
+        raise StateError(message)
+    return StoredApiKey(
+        key=ApiKey(
+            key_id=key_id,
+            salt=salt,
+            digest=digest,
+            subject=subject,
+            kind=Kind(kind),
+            tenant=tenant,
+            scopes=frozenset(_texts(key_id, scopes)),
+            roles=frozenset(_texts(key_id, roles)),
+            networks=_texts(key_id, networks),
+            created_at=Instant(created),
+            expires_at=Instant(expires),
+            revoked=revoked is not None,
+        ),
+        revoked_at=Instant(revoked) if revoked is not None else None,
+        replaced_by=by or "",
+        used_at=Instant(used) if used is not None else None,
+    )
+
+
+def _texts(key_id: str, written: str) -> tuple[str, ...]:
+    try:
+        texts = json.loads(written)
+    except ValueError:
+        texts = None
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        message = f"the row of API key {key_id!r} was not written by us: lists"
+        raise StateError(message)
+    return tuple(texts)

@@ -1,0 +1,179 @@
+"""Opening the state file: made private, recognised, brought to our schema, or refused with a reason.
+
+1. The file is ours by its `application_id`; another program's database is never touched.
+2. Its schema is `user_version`. An older one is brought up in one transaction; a newer one is refused, since we cannot
+   know what it means.
+3. It is in WAL mode, so readers never wait for a writer, and written with `synchronous=FULL`: what is acknowledged is
+   on disk. File systems that cannot do that (most network ones) are refused.
+4. Owner and group may read and write it, nobody else. Whoever can write it can make keys.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing, contextmanager
+from stat import S_IMODE
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from extauthz.errors import StateError
+from extauthz.state.schema import MIGRATIONS
+from extauthz.state.transaction import transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+APPLICATION_ID: Final = 0x78617A31
+"""`xaz1` in ASCII, in the header of the file."""
+
+OPENING_SECONDS: Final = 5.0
+"""How long opening waits for another process that brings the schema up."""
+
+_PRIVATE: Final = 0o600
+_OTHERS: Final = 0o007
+
+_SENTENCES: Final = {
+    sqlite3.SQLITE_BUSY: "another program holds it locked; end that program",
+    sqlite3.SQLITE_LOCKED: "another program holds it locked; end that program",
+    sqlite3.SQLITE_NOTADB: "it is no state file; name another path",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; restore a backup",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check path and rights, also those of its folder",
+    sqlite3.SQLITE_READONLY: "it cannot be written; check its rights and those of its folder",
+    sqlite3.SQLITE_FULL: "the disk is full; make room",
+}
+_PRIMARY: Final = 0xFF
+"""Extended result codes carry the primary one in their lowest byte."""
+
+
+def open_store(path: Path) -> None:
+    """Make the state file when there is none, and bring it to our schema.
+
+    Raises:
+        StateError: it is locked, damaged, newer than we are, another program's, or open to everybody.
+    """
+    _make_private(path)
+    with closing(connect(path, wait=OPENING_SECONDS)) as connection, told(path):
+        _verify_ours(path, connection)
+        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+        if mode != "wal":
+            message = f"{path}: its file system cannot hold it; put it on a local disk"
+            raise StateError(message)
+        migrate(connection)
+
+
+def connect(path: Path, *, wait: float) -> sqlite3.Connection:
+    """Return a connection to a state file that exists, for any thread, one at a time; the caller closes it.
+
+    Every statement is a transaction of its own unless the caller begins one (`transaction`).
+
+    Args:
+        path: of the file.
+        wait: seconds to wait for a lock.
+
+    Raises:
+        StateError: it cannot be opened.
+    """
+    with told(path):
+        connection = sqlite3.connect(
+            f"file:{quote(str(path.absolute()))}?mode=rw",
+            uri=True,
+            timeout=wait,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+        with closing_on_error(connection):
+            _prepare(connection)
+    return connection
+
+
+def connect_memory() -> sqlite3.Connection:
+    """Return a connection to an empty state in memory, which ends with it."""
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+    _prepare(connection)
+    migrate(connection)
+    return connection
+
+
+def verify_current(path: Path, connection: sqlite3.Connection) -> None:
+    """Verify that a file that took the place of another has our schema.
+
+    Raises:
+        StateError: it has not; only a start brings schemas up.
+    """
+    with told(path):
+        _verify_ours(path, connection)
+        if _version(connection) != len(MIGRATIONS):
+            message = f"{path}: it was replaced by one of an older version; restart to bring it up"
+            raise StateError(message)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the schema up in one transaction; of several processes that try at once, one does."""
+    if _version(connection) == len(MIGRATIONS):
+        return
+    with transaction(connection):
+        for step in MIGRATIONS[_version(connection) :]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn what SQLite and the file system say into a `StateError` for the operator."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise to_state_error(path, error) from error
+
+
+def to_state_error(path: Path, error: sqlite3.Error | OSError) -> StateError:
+    """Return what is wrong with the file, and the fix."""
+    if isinstance(error, OSError):
+        return StateError(f"{path}: {error.strerror}; check path and rights")
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    return StateError(f"{path}: {_SENTENCES.get(code, 'it cannot be used: ' + type(error).__name__)}")
+
+
+@contextmanager
+def closing_on_error(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close the connection when what is done with it fails, and only then."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA trusted_schema=OFF")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _verify_ours(path: Path, connection: sqlite3.Connection) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION_ID and (application or tables):
+        message = f"{path}: it is another program's database; name another path"
+        raise StateError(message)
+    if _version(connection) > len(MIGRATIONS):
+        message = f"{path}: it was written by a newer version of extauthz; run that one, or restore an older backup"
+        raise StateError(message)
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file that only its owner can read, unless there is one; SQLite's side files follow its rights."""
+    with told(path):
+        try:
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, _PRIVATE))
+        except FileExistsError:
+            if S_IMODE(path.stat().st_mode) & _OTHERS:
+                message = f"{path}: everybody on this machine may open it; run `chmod o= {path}`"
+                raise StateError(message) from None
