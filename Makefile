@@ -48,6 +48,7 @@ gen: $(VENV)/.dev ## Compile protos/ into extauthz/gen/.
 docs: $(VENV)/.dev ## Write the reference pages that are made from the code.
 	$(BIN)/python tools/make_reference.py
 	$(BIN)/python -m extauthz config --reference > docs/reference/settings.md
+	$(BIN)/python -m extauthz policy test --schema > docs/reference/policy-test.schema.json
 
 lock: $(VENV)/.dev ## Resolve the dependencies anew, nothing younger than a week.
 	@since=$$(date -u -d '7 days ago' +%F); set -x; \

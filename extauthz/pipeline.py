@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from extauthz.ids import DecisionId
     from extauthz.model.facts import AttributeValue
     from extauthz.model.request import Request
+    from extauthz.model.spend import Spend
     from extauthz.model.state import StateName
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import (
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
         KeySource,
         NonceSource,
         RegistrySource,
-        Spend,
         StateSource,
         StatusListSource,
     )
@@ -231,6 +231,8 @@ def _decide(  # noqa: PLR0913 — the same arguments
     facts = read_state(route.rules, facts, views.state, ledger)
     # 5. Evaluate and combine: guards, forbids, permits → Verdict.
     verdict = evaluate(route.rules, facts)
+    if isinstance(verdict, Allow):
+        case.spends += verdict.spends
     until = reusable_until(verdict, route.rules, facts) if not case.spends else None
     case.reusable = Reusable(until, ledger.names, ledger.values) if until is not None else None
     return verdict

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
     from extauthz.model.identity import Identity, Kind
-    from extauthz.model.reason import Reason
     from extauthz.model.registry import Declared
+    from extauthz.model.spend import Spend
     from extauthz.model.state import StateName
 
 
@@ -223,27 +223,6 @@ class StateSource(Protocol):
     def find_state(self, name: StateName, at: Instant) -> object | None:
         """Return the fact, a frozen value of `model/`; None when it is not known at `at`."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spend:
-    """Something that can be used only so often, taken when the request is otherwise allowed.
-
-    Attributes:
-        kind: what sort, for metrics and records (`dpop_proof`).
-        key: names it; a digest, never a secret.
-        limit: how often it may be used until `until`.
-        until: first instant at which it can be forgotten.
-        refused: the reason when it is used up.
-        detail: the sentence for the client then.
-    """
-
-    kind: str
-    key: bytes
-    limit: int = 1
-    until: Instant
-    refused: Reason
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,18 @@ import json
 import sys
 from pathlib import Path
 
-DECISION_PATH = ("request/", "identity/", "policy/", "decision/", "response/", "jose/", "pipeline.py", "guard.py", "ledger.py")
+DECISION_PATH = (
+    "request/",
+    "identity/",
+    "policy/",
+    "decision/",
+    "response/",
+    "jose/",
+    "registry/",
+    "pipeline.py",
+    "guard.py",
+    "ledger.py",
+)
 REQUIRED_PERCENT = 100.0
 
 

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from extauthz.audit.redact import to_recorded
 from extauthz.limits import MAX_RECORDED_LIST
 from extauthz.model.identity import Binding
-from extauthz.model.shadow import Shadow, ShadowChange
+from extauthz.model.shadow import ShadowChange
 from extauthz.model.verdict import Allow, to_published
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from extauthz.model.identity import Identity, Principal
     from extauthz.model.registry import Registration
     from extauthz.model.request import Request
-    from extauthz.model.shadow import ShadowOutcome
+    from extauthz.model.shadow import Shadow, ShadowOutcome
     from extauthz.model.verdict import Trail, Verdict
     from extauthz.ports import Occurrence
 
@@ -122,7 +122,7 @@ def _to_quoted(request_id: str) -> str:
 def to_line(record: Record) -> bytes:
     """Return a record as one line of JSON, newline included."""
     shadow = record.get("shadow")
-    if isinstance(shadow, Shadow):  # Not earlier: it may have become known since the record was built.
+    if shadow is not None:  # Not earlier: it may have become known since the record was built.
         record = {**record, "shadow": _to_shadow(shadow.outcome)} if _is_told(shadow) else _without_shadow(record)
     return _ENCODER.encode(record).encode("ascii") + b"\n"
 

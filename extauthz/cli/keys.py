@@ -10,7 +10,7 @@ import json
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, NoReturn
 
 import typer
 
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from extauthz.config.state import StateSettings
 
 _LOCK_SECONDS: Final = 10.0
 _EXIT_MISSING: Final = 1
@@ -175,42 +174,42 @@ def revoke(key_ids: KeyIds, *, config: ConfigOption = None) -> None:
         _fail(f"there is no API key {', '.join(missing)}; `extauthz keys list --all` shows all")
 
 
-def _state(config: Path | None) -> StateSettings:
-    settings = or_exit(lambda: load_settings(config))
-    if settings.state is None or settings.state.path is None:
+class _State(NamedTuple):
+    path: Path
+    max_key_lifetime: float
+
+
+def _state(config: Path | None) -> _State:
+    state = or_exit(lambda: load_settings(config)).state
+    if state is None or state.path is None:
         _fail("API keys live in a state file; set `state: {path: FILE}` in the settings", EXIT_CONFIG)
-    return settings.state
+    return _State(state.path, state.max_key_lifetime)
 
 
 @contextmanager
-def _reading(state: StateSettings) -> Iterator[sqlite3.Connection]:
+def _reading(state: _State) -> Iterator[sqlite3.Connection]:
     """Yield a connection to the state file; what is wrong with it ends the command."""
-    path = state.path
-    if path is None:
-        raise StateError
     try:
-        open_store(path)
-        with closing(connect(path, wait=_LOCK_SECONDS)) as connection, told(path):
+        open_store(state.path)
+        with closing(connect(state.path, wait=_LOCK_SECONDS)) as connection, told(state.path):
             yield connection
     except StateError as error:
         _fail(str(error), EXIT_CONFIG)
 
 
 @contextmanager
-def _writing(state: StateSettings) -> Iterator[sqlite3.Connection]:
+def _writing(state: _State) -> Iterator[sqlite3.Connection]:
     with _reading(state) as connection, transaction(connection):
         yield connection
 
 
 def _with_secret(key: ApiKey) -> tuple[str, ApiKey]:
     """Return the text of a fresh key, and what is stored of it."""
-    text = make_key_text(new_random_bytes(ID_BYTES), new_random_bytes(SECRET_BYTES))
-    presented = parse_key_text(text)
-    if presented is None:
-        message = "a fresh key cannot be read"
-        raise RuntimeError(message)
-    salt = new_random_bytes(SALT_BYTES)
-    return text, replace(key, key_id=presented.key_id, salt=salt, digest=digest_key(salt, presented))
+    fresh, salt = (
+        make_key_text(new_random_bytes(ID_BYTES), new_random_bytes(SECRET_BYTES)),
+        new_random_bytes(SALT_BYTES),
+    )
+    return fresh.whole, replace(key, key_id=fresh.key_id, salt=salt, digest=digest_key(salt, fresh))
 
 
 def _show_new(text: str, key: ApiKey, *, as_json: bool) -> None:
@@ -231,7 +230,7 @@ def _id_of(text: str) -> str:
     return presented.key_id if presented is not None else text
 
 
-def _refuse_long_life(lifetime: float, state: StateSettings) -> None:
+def _refuse_long_life(lifetime: float, state: _State) -> None:
     if not 0 < lifetime <= state.max_key_lifetime:
         most = f"{state.max_key_lifetime / 86400:g}d"
         message = f"a key lives longer than nothing and at most {most} (`state.max_key_lifetime`)"

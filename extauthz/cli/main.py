@@ -13,7 +13,7 @@ from extauthz import __version__
 _COMMANDS: Final = {
     "serve": ("extauthz.cli.serve:serve_app", "Answer Envoy's questions until told to stop."),
     "config": ("extauthz.cli.config:config_app", "Print the settings in force."),
-    "policy": ("extauthz.cli.policy:policy_app", "Check policy files."),
+    "policy": ("extauthz.cli.policy:policy_app", "Check, test, explain and compare policies."),
     "identities": ("extauthz.cli.identities:identities_app", "Show the registry: identities, roles, what is overdue."),
     "token": ("extauthz.cli.token:token_app", "Explain a token."),
     "keys": ("extauthz.cli.keys:keys_app", "Make, list, replace and revoke API keys."),

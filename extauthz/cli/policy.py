@@ -9,8 +9,9 @@ import typer
 
 from extauthz.cli.policy_compare import diff, replay
 from extauthz.cli.policy_explain import explain
+from extauthz.cli.policy_inputs import policy_and_context
 from extauthz.cli.policy_testing import run_tests
-from extauthz.errors import ConfigError, PolicyError
+from extauthz.errors import PolicyError
 
 policy_app = typer.Typer(name="policy", help="Check, test, explain and compare policies.", no_args_is_help=True)
 policy_app.command("test")(run_tests)
@@ -37,23 +38,9 @@ def check(
     """Report every problem in policy files by file, line and fix; exit with 1 when there is one."""
     # Imported here so that `extauthz --help` stays quick.
     from extauthz.config.policyfiles import load_policy_files  # noqa: PLC0415 — loaded only when the command runs
-    from extauthz.policy.compile import PolicyContext, ProfileFace, compile_policy  # noqa: PLC0415 — loaded only when the command runs
+    from extauthz.policy.compile import compile_policy  # noqa: PLC0415 — see above
 
-    context = PolicyContext()
-    if config is not None:
-        from extauthz.config.load import load_settings  # noqa: PLC0415 — loaded only when the command runs
-
-        try:
-            settings = load_settings(config)
-        except ConfigError as error:
-            typer.echo(str(error), err=True)
-            raise typer.Exit(2) from error
-        faces = {name: ProfileFace(profile.audience, profile.realm) for name, profile in settings.profiles.items()}
-        context = PolicyContext(profiles=faces, acr=settings.acr)
-        paths = paths or list(settings.policy)
-    if not paths:
-        typer.echo("Name policy files or directories, or a settings file with --config.", err=True)
-        raise typer.Exit(2)
+    paths, context = policy_and_context(paths or [], config)
     try:
         ruleset = compile_policy(load_policy_files(paths), context)
     except PolicyError as error:

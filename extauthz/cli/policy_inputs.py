@@ -46,18 +46,25 @@ def context_from(config: Path) -> PolicyContext:
 
 def load_ruleset(policy: Sequence[Path], config: Path | None) -> Ruleset:
     """Return the policy in files, or the one that settings name; exit when there is none, or it is wrong."""
-    from extauthz.config.load import load_settings  # noqa: PLC0415 — see above
     from extauthz.config.policyfiles import load_policy_files  # noqa: PLC0415 — see above
-    from extauthz.policy.compile import PolicyContext, compile_policy  # noqa: PLC0415 — see above
+    from extauthz.policy.compile import compile_policy  # noqa: PLC0415 — see above
+
+    paths, context = policy_and_context(policy, config)
+    return or_exit(lambda: compile_policy(load_policy_files(paths), context))
+
+
+def policy_and_context(policy: Sequence[Path], config: Path | None) -> tuple[list[Path], PolicyContext]:
+    """Return the policy files that are given, or those that settings name; exit when there are none."""
+    from extauthz.config.load import load_settings  # noqa: PLC0415 — see above
+    from extauthz.policy.compile import PolicyContext  # noqa: PLC0415 — see above
 
     context, paths = PolicyContext(), list(policy)
     if config is not None:
-        settings = or_exit(lambda: load_settings(config))
         context = or_exit(lambda: context_from(config))
-        paths = paths or list(settings.policy)
+        paths = paths or list(or_exit(lambda: load_settings(config)).policy)
     if not paths:
-        refuse_usage("Name policy files or folders with --policy, or a settings file with --config.")
-    return or_exit(lambda: compile_policy(load_policy_files(paths), context))
+        refuse_usage("Name policy files or folders, or a settings file with --config.")
+    return paths, context
 
 
 @contextmanager

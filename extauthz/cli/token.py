@@ -57,6 +57,7 @@ def inspect(  # noqa: PLR0913 — one for each option
     """Explain a token: what it says, every check, whom it proves, what the registry adds. Exit with 1 if refused."""
     from extauthz.config.load import load_settings  # noqa: PLC0415 — loaded only when the command runs
     from extauthz.model.request import Source  # noqa: PLC0415 — see above
+    from extauthz.request.address import canonical_address  # noqa: PLC0415 — see above
     from extauthz.telemetry.logging import set_up_logging  # noqa: PLC0415 — see above
     from extauthz.tokentools.inspection import inspect_token  # noqa: PLC0415 — see above
     from extauthz.tokentools.means import ProfileUnclear, choose_profile, opened  # noqa: PLC0415 — see above
@@ -66,6 +67,9 @@ def inspect(  # noqa: PLR0913 — one for each option
     now = moment_or_exit(at)
     text = _read_token(given)
     settings = or_exit(lambda: load_settings(config))
+    source = canonical_address(address)
+    if address and not source:
+        _exit("--address: write an IP address")
     pem = _read(certificate) if certificate is not None else ""
     try:
         chosen = choose_profile(settings, text, profile)
@@ -74,7 +78,7 @@ def inspect(  # noqa: PLR0913 — one for each option
 
     def judge() -> Inspection:
         with opened(settings, text, chosen, offline=offline, keys=keys) as means:
-            return inspect_token(text, chosen, means, now, Source(address=address, certificate=quote(pem, safe="")))
+            return inspect_token(text, chosen, means, now, Source(address=source, certificate=quote(pem, safe="")))
 
     found = or_exit(judge)
     typer.echo(json.dumps(to_document(found, now), indent=2) if as_json else "\n".join(lines_of(found, now)))

@@ -31,6 +31,11 @@ def weakenings(settings: Settings) -> list[str]:
         for issuer in settings.issuers
         if issuer.introspection is not None and issuer.introspection.insecure_http
     ]
+    found += [
+        f"issuers[{issuer.issuer}].accept_id_tokens: whoever gets an ID token for our audience may use it as a caller"
+        for issuer in settings.issuers
+        if issuer.accept_id_tokens
+    ]
     for issuer in settings.issuers:
         lists = issuer.status_list
         if lists is not None and lists.insecure_http:

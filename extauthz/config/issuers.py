@@ -70,8 +70,8 @@ class IssuerSettings(Section):
     ] = Field(default=("ES256", "RS256"), min_length=1, description="Accepted signature algorithms.")
     profile: Literal["rfc9068", "oidc", "github_actions", "gitlab_ci", "kubernetes", "spiffe"] = Field(
         default="rfc9068",
-        description="What its tokens look like: access tokens by RFC 9068; those of OpenID providers that do not follow "
-        "it; tokens of CI jobs; of Kubernetes service accounts; JWT-SVIDs (`issuer` is then `spiffe://TRUST-DOMAIN`).",
+        description="What its tokens look like: access tokens by RFC 9068; those of OpenID providers that do not follow"
+        " it; tokens of CI jobs; of Kubernetes service accounts; JWT-SVIDs (`issuer` is then `spiffe://TRUST-DOMAIN`).",
     )
     required_claims: tuple[str, ...] = Field(
         default=(), description="Claims that must be there besides those that `profile` asks for."

@@ -15,8 +15,8 @@ class ClaimSource(Section):
     value: str | None = Field(default=None, description="Fixed text; the empty text leaves the field empty.")
     cel: str | None = Field(
         default=None,
-        description="CEL expression over `claims`: `claims.env == 'prod' ? 'service' : 'ci'`. One that fails refuses the "
-        "token; `has(claims.env)` asks whether a claim is there.",
+        description="CEL expression over `claims`: `claims.env == 'prod' ? 'service' : 'ci'`. One that fails refuses "
+        "the token; `has(claims.env)` asks whether a claim is there.",
     )
 
     @model_validator(mode="after")

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from extauthz.config.certificates import CertificateSettings
 from extauthz.config.dpop import ProofSettings
+from extauthz.config.metadata import MetadataSettings, to_metadata_url
 from extauthz.config.registry import Unknown
 from extauthz.config.section import Section
 from extauthz.config.state import ApiKeyProfileSettings
@@ -45,6 +46,15 @@ class ProfileSettings(Section):
     dpop: ProofSettings | None = Field(
         default=None, description="Which DPoP proofs are accepted, for resources with `credential: dpop`."
     )
+    metadata: MetadataSettings | None = Field(
+        default=None,
+        description="Publishes what tokens the resource named by `audience` takes (RFC 9728); challenges say where.",
+    )
+
+    @property
+    def metadata_url(self) -> str:
+        """Return where the metadata of the resource is published; empty when it is not."""
+        return to_metadata_url(self.audience) if self.metadata is not None else ""
 
     @model_validator(mode="after")
     def _accepts_something(self) -> ProfileSettings:
@@ -54,4 +64,6 @@ class ProfileSettings(Section):
         if self.issuers and not self.audience:
             message = "give `audience`: tokens that were made for somebody else are not accepted"
             raise ValueError(message)
+        if self.metadata is not None:
+            to_metadata_url(self.audience)
         return self

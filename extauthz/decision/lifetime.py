@@ -34,6 +34,8 @@ _KEPT: Final = frozenset(
         Reason.ROLE_MISSING,
         Reason.TENANT_MISMATCH,
         Reason.STEP_UP_REQUIRED,
+        Reason.UNEXPECTED_ENVIRONMENT,
+        Reason.UNEXPECTED_NETWORK,
     }
 )
 

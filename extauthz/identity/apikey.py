@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final
 from extauthz.clock import Instant
 from extauthz.errors import Refusal
 from extauthz.identity.credentials import require_no_second_token
-from extauthz.identity.keyformat import PresentedKey, digest_key, parse_key_text
+from extauthz.identity.keyformat import KeyText, digest_key, parse_key_text
 from extauthz.model.identity import Credential, Identity, Principal
 from extauthz.model.reason import Reason
 from extauthz.model.state import StateName
@@ -108,7 +108,7 @@ def _find_key(request: Request, header: str) -> str:
     return lines[0]
 
 
-def _verify_secret(presented: PresentedKey, known: ApiKey | None) -> ApiKey:
+def _verify_secret(presented: KeyText, known: ApiKey | None) -> ApiKey:
     salt, stored = (known.salt, known.digest) if known is not None else (_NO_SALT, _NO_DIGEST)
     same = hmac.compare_digest(digest_key(salt, presented), stored)
     if known is None or not same:

@@ -7,8 +7,8 @@ The argument, step by step; the code below has the same numbers. Steps 1 to 5 lo
 refuse early or to choose where to look; what a claim *means* is decided from step 7 on.
 
 1. The token is one compact JWS and its payload one JSON object in the only reading of each.
-2. Its `iss` is one of the profile's issuers, compared as text; for a JWT-SVID the trust domain of its `sub` is. This only
-   selects rules and keys; step 6 proves it.
+2. Its `iss` is one of the profile's issuers, compared as text; for a JWT-SVID the trust domain of its `sub` is. This
+   only selects rules and keys; step 6 proves it.
 3. Its `typ` is one of the shape's, so no security event, status list or transaction token of the same issuer can stand
    in for it, nor an ID token for an access token by RFC 9068.
 4. Its `alg` is one that we let this issuer use, compared as text.
@@ -17,8 +17,8 @@ refuse early or to choose where to look; what a claim *means* is decided from st
 6. The signature verifies with that key. From here on the claims are the issuer's words.
 7. Every claim that the shape requires is there with its type (RFC 9068 section 2.2), and what else the shape demands.
 8. `aud` names us exactly.
-9. Now lies within `nbf`, `iat` and `exp`, give or take the leeway; the token's whole life and its age are bounded. Where
-   a shape has no `iat`, the life that is left is bounded instead, and no profile with a maximum age accepts it.
+9. Now lies within `nbf`, `iat` and `exp`, give or take the leeway; the token's whole life and its age are bounded.
+   Where `iat` may be missing, the life that is left is bounded instead, and no profile with a maximum age accepts it.
 10. The token is not bound to a sender (`cnf`): we cannot check a binding here, and ignoring one would turn a token that
     is useless to a thief into one that is not.
 

@@ -1,7 +1,7 @@
 """`authorization_details` of a token (RFC 9396), read strictly: rights as objects.
 
-1. The claim is a list of at most `MAX_AUTHORIZATION_DETAILS` objects, each with a `type` (section 2). Absent, and empty,
-   it grants nothing.
+1. The claim is a list of at most `MAX_AUTHORIZATION_DETAILS` objects, each with a `type` (section 2). Absent and empty
+   grant nothing.
 2. `actions`, `locations`, `datatypes` and `privileges` are lists of strings and `identifier` is a string (section 2.2)
    wherever they are there; a mistyped one refuses the token instead of reading as "not limited".
 3. Further members are kept as they are; their meaning belongs to the type.

@@ -36,7 +36,7 @@ from extauthz.jose.compact import UnverifiedJws, parse_compact
 from extauthz.jose.jwk import parse_public_jwk
 from extauthz.limits import MAX_NUMERIC_DATE, MAX_PROOF_BYTES, MAX_PROOF_ID_CHARACTERS
 from extauthz.model.reason import Reason
-from extauthz.ports import Spend
+from extauthz.model.spend import Spend
 from extauthz.strictjson import load_object
 
 if TYPE_CHECKING:

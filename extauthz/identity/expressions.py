@@ -5,7 +5,7 @@
 2. A claim that it reads and that is not there makes it fail; `has(claims.x)` and `'x' in claims` ask first.
 3. The runtime hands errors out as values that Python takes for true, and raises when a loop overruns its budget. So the
    result counts by its type alone, and everything else is `identity_unmapped`, with the rule's name for the record.
-4. The runtime ends a text at its first NUL: what only begins like `prod` would equal it. Claims with one are not mapped.
+4. The runtime ends a text at its first NUL: what only begins like `prod` would equal it. Claims with one are refused.
 5. Results are bounded: texts like other claims, lists to `MAX_MAPPED_LIST`.
 """
 

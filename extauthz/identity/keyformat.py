@@ -24,40 +24,45 @@ _KEY: Final = re.compile(r"(xak_([a-z2-7]{16})_[a-z2-7]{52})_([a-z2-7]{7})")
 _CHECKSUM_BYTES: Final = 4
 
 
-class PresentedKey(NamedTuple):
-    """A text that has the form of a key; whether it is one, nobody has looked.
+class KeyText(NamedTuple):
+    """What has the form of a key; whether it is one, nobody has looked.
 
     Attributes:
         key_id: its public part.
-        text: what its digest is over.
+        body: prefix, id and secret, which the digest is over.
     """
 
     key_id: str
-    text: str
+    body: str
+
+    @property
+    def whole(self) -> str:
+        """Return the text of the key, checksum included."""
+        return f"{self.body}_{_checksum(self.body)}"
 
 
-def make_key_text(key_id: bytes, secret: bytes) -> str:
-    """Return the text of a key.
+def make_key_text(key_id: bytes, secret: bytes) -> KeyText:
+    """Return a key.
 
     Args:
         key_id: `ID_BYTES` random bytes.
         secret: `SECRET_BYTES` random bytes.
     """
-    body = f"xak_{_to_base32(key_id)}_{_to_base32(secret)}"
-    return f"{body}_{_checksum(body)}"
+    name = _to_base32(key_id)
+    return KeyText(name, f"xak_{name}_{_to_base32(secret)}")
 
 
-def parse_key_text(text: str) -> PresentedKey | None:
+def parse_key_text(text: str) -> KeyText | None:
     """Return the parts of a key, or None when this is the text of none."""
     match = _KEY.fullmatch(text)
     if match is None or match[3] != _checksum(match[1]):
         return None
-    return PresentedKey(match[2], match[1])
+    return KeyText(match[2], match[1])
 
 
-def digest_key(salt: bytes, key: PresentedKey) -> bytes:
+def digest_key(salt: bytes, key: KeyText) -> bytes:
     """Return what is stored of a key: HMAC-SHA-256 of its text under a salt of its own."""
-    return hmac.digest(salt, key.text.encode("ascii"), "sha256")
+    return hmac.digest(salt, key.body.encode("ascii"), "sha256")
 
 
 def _checksum(body: str) -> str:

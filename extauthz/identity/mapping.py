@@ -82,10 +82,7 @@ def _auth_time(claims: Mapping[str, Any], latest: float) -> Instant | None:
 def _workload(verified: VerifiedClaims) -> str:
     """Return the stable key of the caller, which is the same for every token that it gets."""
     source = verified.rules.mapping.workload
-    if source is None:
-        key = verified.client or verified.subject
-    else:
-        key = _text(verified.claims, source)
+    key = _text(verified.claims, source) if source is not None else verified.client or verified.subject
     if not key or verified.rules.shape.workload_is_global:
         return key
     return f"{verified.rules.issuer}|{key}"

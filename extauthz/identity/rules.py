@@ -7,7 +7,7 @@ come in are in `shapes.py`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.identity.certificate_rules import BindingRule, CertificateRules
 from extauthz.model.state import StateName
@@ -191,6 +191,9 @@ class TransactionRules:
     audience: str
 
 
+_NO_CERTIFICATES: Final = CertificateRules()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """A verification profile, which resources choose by name.
@@ -220,7 +223,7 @@ class Profile:
     transactions: TransactionRules | None = None
     dpop: DpopRules | None = None
     api_keys: ApiKeyRules | None = None
-    certificates: CertificateRules = CertificateRules()
+    certificates: CertificateRules = _NO_CERTIFICATES
     binding: BindingRule = BindingRule.ANY
     opaque: IssuerRules | None = field(init=False, compare=False)
     rests_on: tuple[StateName, ...] = field(init=False, compare=False)

@@ -84,7 +84,9 @@ def find_transaction(
         raise Refusal(refusal.reason, f"In Txn-Token: {refusal.detail}", inner=refusal.inner) from None
 
 
-def _verify(unverified_token: str, rules: TransactionRules, sources: Sources, at: Instant) -> Transaction | NeedsEvidence:
+def _verify(
+    unverified_token: str, rules: TransactionRules, sources: Sources, at: Instant
+) -> Transaction | NeedsEvidence:
     # 2. Type.
     jws, unverified_claims = parse_token(unverified_token)
     verify_type(jws, _SHAPE)

@@ -47,6 +47,7 @@ class Target:
         forward: lower-case names of credential headers that may go upstream besides the declared carrier.
         carrier: lower-case name of the header that carries the declared credential; empty for `credential: none`.
         proof_algorithms: JWS algorithms of the DPoP proofs that must come along; empty where none must.
+        metadata_url: where the protected resource's metadata (RFC 9728) is; empty where it is not published.
         verify: verification profile; empty for `credential: none`. For the record, as are the next two.
         credential: how callers prove who they are.
         read_from: attribute and place (`body.order.id`) of each attribute that is not in the path.
@@ -62,6 +63,7 @@ class Target:
     forward: frozenset[str] = frozenset()
     carrier: str = "authorization"
     proof_algorithms: tuple[str, ...] = ()
+    metadata_url: str = ""
     verify: str = ""
     credential: str = ""
     read_from: tuple[tuple[str, str], ...] = ()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,33 +48,14 @@ class ShadowOutcome:
     rule: str = ""
 
 
-class Shadow:
-    """The place where the outcome appears when it is known. Safe to use from any thread."""
-
-    __slots__ = ("_change", "_heard", "_outcome")
-
-    def __init__(self) -> None:
-        self._change = threading.Lock()
-        self._outcome: ShadowOutcome | None = None
-        self._heard: list[Callable[[ShadowOutcome], object]] = []
+class Shadow(Protocol):
+    """The place where the outcome appears when it is known."""
 
     @property
     def outcome(self) -> ShadowOutcome | None:
         """Return what the shadow says; None while that is not known."""
-        return self._outcome
-
-    def settle(self, outcome: ShadowOutcome) -> None:
-        """Make the outcome known, once, and tell those who wait for it."""
-        with self._change:
-            self._outcome = outcome
-            heard, self._heard = self._heard, []
-        for each in heard:
-            each(outcome)
+        ...
 
     def hear(self, listener: Callable[[ShadowOutcome], object]) -> None:
         """Call `listener` with the outcome: now, or as soon as it is known."""
-        with self._change:
-            if self._outcome is None:
-                self._heard.append(listener)
-                return
-        listener(self._outcome)
+        ...

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, assert_never
 
 if TYPE_CHECKING:
+    from extauthz.clock import Instant
     from extauthz.ids import RuleId
     from extauthz.model.reason import Reason
+    from extauthz.model.spend import Spend
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,62 @@ class UseMethod:
     methods: tuple[str, ...]
 
 
-Remedy = ObtainScopes | StepUp | UseMethod
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Come again later (RFC 9110 section 10.2.3; it becomes the `retry-after` header).
+
+    Attributes:
+        opens_at: the first instant at which the same may be allowed; not a promise that it will be.
+    """
+
+    opens_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class SeekApproval:
+    """Have somebody approve it.
+
+    Attributes:
+        id: names what is to be approved: the same for the same thing, the same caller and the same approvers.
+    """
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PresentTicket:
+    """Name a ticket that covers it.
+
+    Attributes:
+        attribute: the attribute of the resource that holds the id of the ticket.
+        state: in which the ticket must be; empty when any will do.
+        names: attributes of the resource that the ticket must name, sorted.
+    """
+
+    attribute: str
+    state: str = ""
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPosture:
+    """Have the state of the device or workload reported.
+
+    Attributes:
+        of: `device` or `workload`.
+        max_age: seconds that a report may be old.
+    """
+
+    of: str
+    max_age: int
+
+
+@dataclass(frozen=True, slots=True)
+class BeginTask:
+    """Begin a task that this is part of."""
+
+
+Remedy = ObtainScopes | StepUp | UseMethod | WaitUntil | SeekApproval | PresentTicket | ReportPosture | BeginTask
 
 
 def to_published(remedy: Remedy) -> dict[str, object]:
@@ -58,6 +116,23 @@ def to_published(remedy: Remedy) -> dict[str, object]:
         case StepUp(acr_values, max_age):
             age = {} if max_age is None else {"max_age": max_age}
             return {"kind": "step_up", "acr_values": list(acr_values), **age}
+        case WaitUntil(opens_at):
+            return {"kind": "window", "opens_at": to_moment(opens_at)}
+        case SeekApproval(name):
+            return {"kind": "approval", "id": name}
+        case PresentTicket(attribute, state, names):
+            return {"kind": "ticket", "attribute": attribute, "state": state, "names": list(names)}
+        case ReportPosture(of, seconds):
+            return {"kind": "posture", "of": of, "max_age": seconds}
+        case BeginTask():
+            return {"kind": "task"}
+        case _:
+            assert_never(remedy)
+
+
+def to_moment(at: Instant) -> str:
+    """Return an instant in UTC for people and machines, whole seconds rounded up (RFC 3339)."""
+    return datetime.fromtimestamp(-(-at // 1), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +162,11 @@ class Allow:
 
     Attributes:
         rule: the permit that granted; the first in file order.
+        spends: what its requirements, those of guards and those that lifted a forbid use up.
     """
 
     rule: RuleId
+    spends: tuple[Spend, ...] = ()
     trail: Trail = NO_TRAIL
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from extauthz.ids import RuleId
+    from extauthz.model.spend import Spend
     from extauthz.policy.rules import Unmet
 
 
@@ -44,6 +45,7 @@ class State(Enum):
     HOLDS = "holds"
     UNMET = "unmet"
     FAILED = "failed"
+    LIFTED = "lifted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +55,13 @@ class Outcome:
     Attributes:
         id: the rule.
         effect: its sort.
-        state: for a forbid `HOLDS` means that it fires; one that its `unless` lifts has no outcome.
+        state: for a forbid `HOLDS` means that it fires. One that its `unless` lifts has no outcome, unless that uses
+            something up: then it is `LIFTED`.
         unmet: what is missing, in file order; only with `UNMET`, and then not empty.
         observe: the rule only watches.
         inner: why it failed, for the record.
         missed: an observed requirement of the rule does not hold, or could not be evaluated.
+        spends: what its requirements use up if the request is allowed.
     """
 
     id: RuleId
@@ -67,11 +71,19 @@ class Outcome:
     observe: bool = False
     inner: str = ""
     missed: bool = False
+    spends: tuple[Spend, ...] = ()
 
 
 REPAIR_ORDER: Final = (
     Reason.STEP_UP_REQUIRED,
     Reason.INSUFFICIENT_SCOPE,
+    Reason.APPROVAL_REQUIRED,
+    Reason.TICKET_REQUIRED,
+    Reason.UNFAMILIAR_ACTION,
+    Reason.OUTSIDE_CHANGE_WINDOW,
+    Reason.POSTURE_MISSING,
+    Reason.POSTURE_STALE,
+    Reason.TASK_MISSING,
 )
 """Which reason gives a repairable denial its status: the first of these that applies. Signing in again and a wider
 token come in one round trip, so the sign-in leads (RFC 9470 section 3 lets it carry `scope`)."""
@@ -94,7 +106,18 @@ def combine(outcomes: Sequence[Outcome]) -> Verdict:
         return _deny_without_permit(guards, permits, trail)
     if guards:
         return _deny_unmet(guards, trail)
-    return Allow(rule=granting.id, trail=trail)
+    spending = [outcome for outcome in enforced if outcome.effect is not Effect.PERMIT]
+    return Allow(rule=granting.id, spends=_merge_spends([*spending, granting]), trail=trail)
+
+
+def _merge_spends(outcomes: Sequence[Outcome]) -> tuple[Spend, ...]:
+    """Return what the outcomes use up; the same thing is used once, by the smallest of its limits."""
+    merged: dict[tuple[str, bytes], Spend] = {}
+    for outcome in outcomes:
+        for spend in outcome.spends:
+            name = (spend.kind, spend.key)
+            merged[name] = min(merged.get(name, spend), spend, key=lambda each: each.limit)
+    return tuple(merged.values())
 
 
 def _failed(outcome: Outcome) -> bool:
@@ -134,6 +157,8 @@ def _trail(outcomes: Sequence[Outcome]) -> Trail:
     would_deny: list[RuleId] = []
     would_allow: list[RuleId] = []
     for outcome in outcomes:
+        if outcome.state is State.LIFTED:
+            continue
         stands_in_the_way = (outcome.state is State.HOLDS) is (outcome.effect is Effect.FORBID)
         if not outcome.observe:
             (unmet if stands_in_the_way or outcome.state is State.FAILED else met).append(outcome.id)

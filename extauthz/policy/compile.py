@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from extauthz.policy.document import ResourcePart
     from extauthz.policy.homes import Ground
     from extauthz.policy.reading import Parts
+    from extauthz.policy.rulebook import Rule
     from extauthz.policy.targets import TargetName
     from extauthz.policy.written import Written
 
@@ -168,7 +169,8 @@ def _route(declaration: Declaration, rulebook: Rulebook) -> Route:
     """Return a declaration's route with its rules, whose they are, and whose allows are sampled."""
     rules = rulebook.rules_of(declaration.target)
     home = declaration.ground.home
-    homes = {rule.id: rulebook.homes[rule.id] for rule in (*rules.guards, *rules.forbids, *rules.permits)}
+    every: tuple[Rule, ...] = (*rules.guards, *rules.forbids, *rules.permits)
+    homes = {rule.id: rulebook.homes[rule.id] for rule in every}
     said = {permit.id: {rulebook.recorded[permit.id], declaration.record} for permit in rules.permits}
     said[PREFLIGHT_RULE] = {declaration.record}
     target = replace(

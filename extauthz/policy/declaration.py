@@ -46,6 +46,7 @@ class ProfileFace:
         proof_algorithms: JWS algorithms of DPoP proofs; empty where none are accepted.
         certificates: whether client certificates are accepted as a credential.
         introspects: whether each of its issuers can be asked about a token.
+        metadata_url: where the resource's metadata is published (RFC 9728); empty when it is not.
     """
 
     audience: str
@@ -54,6 +55,7 @@ class ProfileFace:
     proof_algorithms: tuple[str, ...] = ()
     certificates: bool = False
     introspects: bool = False
+    metadata_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ def declare(
         forward=frozenset(part.forward),
         carrier=_carrier(Credential(part.credential), face),
         proof_algorithms=face.proof_algorithms if part.credential == "dpop" else (),
+        metadata_url=face.metadata_url if part.credential in {"bearer", "dpop"} else "",
         verify=verify or "",
         credential=part.credential,
         read_from=tuple((each.name, place) for each in attributes if (place := origin_name(each.origin))),

@@ -6,7 +6,7 @@ outcome `FAILED`, which denies for forbids and guards and never grants for permi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from extauthz.model.reason import Reason
 from extauthz.policy.combine import Effect, Outcome, State, combine
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from extauthz.model.facts import Facts
     from extauthz.model.identity import Identity, Principal
+    from extauthz.model.spend import Spend
     from extauthz.model.verdict import Verdict
     from extauthz.policy.rules import Requirement, RouteRules
 
@@ -29,7 +30,7 @@ def evaluate(rules: RouteRules, facts: Facts) -> Verdict:
 
 
 def outcome_of(rule: Forbid | Guard | Permit, facts: Facts) -> Outcome | None:
-    """Return what becomes of one rule; None when it does not apply, or is a forbid that its `unless` lifts."""
+    """Return what becomes of one rule; None when it does not apply, or is a forbid that its `unless` lifts for nothing."""
     match rule:
         case Forbid():
             return _forbid(rule, facts)
@@ -47,11 +48,14 @@ def _forbid(rule: Forbid, facts: Facts) -> Outcome | None:
             return None
     except ConditionFailed as failure:
         return Outcome(rule.id, Effect.FORBID, State.FAILED, observe=rule.observe, inner=str(failure))
-    unmet, failed = _ask(rule.unless, facts)
-    if failed is not None:
-        return Outcome(rule.id, Effect.FORBID, State.FAILED, observe=rule.observe, inner=failed.inner)
-    lifted = bool(rule.unless) and not unmet
-    return None if lifted else Outcome(rule.id, Effect.FORBID, State.HOLDS, observe=rule.observe)
+    asked = _ask(rule.unless, facts)
+    if asked.failed is not None:
+        return Outcome(rule.id, Effect.FORBID, State.FAILED, observe=rule.observe, inner=asked.failed.inner)
+    if not rule.unless or asked.unmet:
+        return Outcome(rule.id, Effect.FORBID, State.HOLDS, observe=rule.observe)
+    if not asked.spends:
+        return None
+    return Outcome(rule.id, Effect.FORBID, State.LIFTED, observe=rule.observe, spends=asked.spends)
 
 
 def _guard(rule: Guard, facts: Facts) -> Outcome | None:
@@ -77,35 +81,46 @@ def _permit(rule: Permit, facts: Facts) -> Outcome | None:
 
 def _judge(rule: Guard | Permit, effect: Effect, missing: tuple[Unmet, ...], facts: Facts) -> Outcome:
     """Ask the rule's requirements; a failure outweighs what is merely unmet. Observed ones only leave a note."""
-    unmet, failed = _ask((each for each in rule.require if not isinstance(each, Observed)), facts)
+    asked = _ask((each for each in rule.require if not isinstance(each, Observed)), facts)
     watched = [each for each in rule.require if isinstance(each, Observed)]
-    missed = bool(watched) and _ask(watched, facts) != _NOTHING_MISSING
-    if failed is not None:
-        return Outcome(rule.id, effect, State.FAILED, observe=rule.observe, inner=failed.inner, missed=missed)
-    unmet = (*missing, *unmet)
+    missed = not _ask(watched, facts).met
+    if asked.failed is not None:
+        return Outcome(rule.id, effect, State.FAILED, observe=rule.observe, inner=asked.failed.inner, missed=missed)
+    unmet = (*missing, *asked.unmet)
     state = State.UNMET if unmet else State.HOLDS
-    return Outcome(rule.id, effect, state, unmet, observe=rule.observe, missed=missed)
+    return Outcome(rule.id, effect, state, unmet, observe=rule.observe, missed=missed, spends=asked.spends)
 
 
-_NOTHING_MISSING: Final = ((), None)
+class _Asked(NamedTuple):
+    """What requirements said together: what is unmet, the first failure, and what those that hold use up."""
+
+    unmet: tuple[Unmet, ...]
+    failed: Failed | None
+    spends: tuple[Spend, ...]
+
+    @property
+    def met(self) -> bool:
+        """Return whether all of them hold."""
+        return not self.unmet and self.failed is None
 
 
-def _ask(requirements: Iterable[Requirement], facts: Facts) -> tuple[tuple[Unmet, ...], Failed | None]:
-    """Return what is unmet, and the first failure; all are asked, so that one answer names every remedy."""
+def _ask(requirements: Iterable[Requirement], facts: Facts) -> _Asked:
+    """Return what the requirements say; all are asked, so that one answer names every remedy."""
     unmet: list[Unmet] = []
+    spends: list[Spend] = []
     failed: Failed | None = None
     for requirement in requirements:
         finding = requirement.find(facts)
         match finding:
             case Met():
-                continue
+                spends.extend(finding.spends)
             case Unmet():
                 unmet.append(finding)
             case Failed():
                 failed = failed or finding
             case _:
                 assert_never(finding)  # silence is not consent
-    return tuple(unmet), failed
+    return _Asked(tuple(unmet), failed, tuple(spends))
 
 
 def _applies(when: Condition | None, facts: Facts) -> bool:

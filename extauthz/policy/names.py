@@ -86,7 +86,7 @@ FACTS: Final[Mapping[str, Fact]] = {
 }
 """The facts that every resource has; its attributes come on top as `resource.NAME`. `involved.kinds` names the kinds of
 subject, actor and chain; it is absent when the kind of one of them is not known, so a forbid that reads it denies.
-`delegation.depth` counts the actors, 0 when nobody acts for the subject. A `transaction` is context and proves nobody."""
+`delegation.depth` counts the actors, 0 when nobody acts for the subject. A transaction is context and proves nobody."""
 
 RESERVED_ATTRIBUTES: Final = frozenset({"name", "action"})
 """Names that a resource's attributes cannot have."""

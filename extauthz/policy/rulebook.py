@@ -159,6 +159,7 @@ def compile_rule(part: RulePart, rule_id: RuleId, written: Written, surroundings
     Raises:
         PolicyError: a condition or requirement is wrong; every problem found is listed.
     """
+    written = replace(written, rule=rule_id, space=rule_id.removesuffix(part.id))
     problems: list[Problem] = []
     when: Condition | None = None
     if part.when is not None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from extauthz.ids import RuleId
     from extauthz.model.facts import Facts
     from extauthz.model.reason import Reason
+    from extauthz.model.spend import Spend
     from extauthz.model.state import StateName
     from extauthz.model.verdict import Remedy
 
@@ -41,7 +42,13 @@ class Condition(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """The requirement holds."""
+    """The requirement holds.
+
+    Attributes:
+        spends: what it uses up if the request is allowed.
+    """
+
+    spends: tuple[Spend, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

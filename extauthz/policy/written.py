@@ -21,14 +21,18 @@ class Written:
     Attributes:
         file: the file.
         path: where in the file.
+        rule: full id of the rule that it is part of; empty outside of rules.
+        space: what names that rules give to things (a budget) begin with; empty in the root.
     """
 
     file: YamlFile
     path: Path
+    rule: str = ""
+    space: str = ""
 
     def at(self, *inner: str | int) -> Written:
         """Return what stands inside, at the keys and indexes `inner`."""
-        return Written(self.file, (*self.path, *inner))
+        return Written(self.file, (*self.path, *inner), self.rule, self.space)
 
     def refuse(self, message: str, fix: str = "") -> NoReturn:
         """Say what is wrong here, and what to write instead.

@@ -51,7 +51,9 @@ VALUES_READ: Final = frozenset(
 )
 """Headers whose value something on the path of a request reads, besides credentials and declared attributes."""
 
-_CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization", "txn-token", "x-forwarded-client-cert", *API_KEY_HEADERS})
+_CREDENTIALS: Final = frozenset(
+    {"authorization", "proxy-authorization", "txn-token", "x-forwarded-client-cert", *API_KEY_HEADERS}
+)
 
 _GOOD_ONCE: Final = "dpop"
 

@@ -1,6 +1,6 @@
-"""Headers of denials that tell a client how to go on: `WWW-Authenticate`, `Allow` and `DPoP-Nonce`.
+"""Headers of denials that tell a client how to go on: `WWW-Authenticate`, `Allow`, `Retry-After` and `DPoP-Nonce`.
 
-`WWW-Authenticate` (RFC 6750 section 3, RFC 9470 section 3, RFC 9449 section 7.1) holds one challenge, in the scheme
+`WWW-Authenticate` (RFC 6750 section 3, RFC 9470 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1) holds one challenge, in the scheme
 that the resource declares. Only a request with several credentials, refused before its resource is known, gets one for
 each scheme that it tried. Each parameter of a challenge stands there once, and `realm` always, because a challenge
 needs a parameter. A request without a credential is told how to come, not what it did wrong (RFC 6750 section 3.1).
@@ -9,16 +9,18 @@ Proof comes before policy: denials that reveal scopes or sign-in levels exist on
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final
 
 from extauthz.model.identity import Credential
 from extauthz.model.reason import REASONS, Reason
-from extauthz.model.verdict import ObtainScopes, StepUp, UseMethod
+from extauthz.model.verdict import ObtainScopes, StepUp, UseMethod, WaitUntil
 from extauthz.response.header_text import to_quotable, to_token_list
 from extauthz.response.status import FORBIDDEN, asks_step_up, has_no_challenge, status_of
 
 if TYPE_CHECKING:
+    from extauthz.clock import Instant
     from extauthz.model.decision import Target
     from extauthz.model.verdict import Deny
 
@@ -52,6 +54,8 @@ def find_challenge(deny: Deny, target: Target | None) -> str | None:
         parameters.append(("error", error))
         parameters.append(("error_description", to_quotable(deny.detail or REASONS[deny.reason].title)))
     parameters.extend(_remedy_parameters(deny))
+    if target is not None and target.metadata_url:
+        parameters.append(("resource_metadata", to_quotable(target.metadata_url)))
     if target is not None and target.proof_algorithms:
         parameters.append(("algs", to_token_list(target.proof_algorithms)))
         schemes: tuple[str, ...] = ("dpop",)
@@ -79,6 +83,12 @@ def find_allow_header(deny: Deny) -> str | None:
         if _METHOD.fullmatch(method)
     ]
     return ", ".join(dict.fromkeys(methods)) or None
+
+
+def find_retry_header(deny: Deny, at: Instant) -> str | None:
+    """Return the value of `Retry-After` (RFC 9110 section 10.2.3) in seconds from `at`; None where time heals nothing."""
+    instants = [remedy.opens_at for remedy in deny.remedies if isinstance(remedy, WaitUntil)]
+    return str(max(1, math.ceil(max(instants) - at))) if instants else None
 
 
 def _error_of(deny: Deny) -> str | None:

@@ -23,7 +23,7 @@ from extauthz.gen.envoy.type.v3.http_status_pb2 import StatusCode
 from extauthz.ids import DecisionId
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.verdict import Allow, Deny
-from extauthz.response.challenge import find_allow_header, find_challenge, find_nonce_header
+from extauthz.response.challenge import find_allow_header, find_challenge, find_nonce_header, find_retry_header
 from extauthz.response.header_text import to_header_value
 from extauthz.response.metadata import to_metadata
 from extauthz.response.problem import CONTENT_TYPE, to_problem
@@ -112,6 +112,9 @@ def _denial_headers(deny: Deny, decision: Decision) -> list[tuple[str, str]]:
     allow = find_allow_header(deny)
     if allow is not None:
         headers.append(("allow", allow))
+    retry = find_retry_header(deny, decision.at)
+    if retry is not None:
+        headers.append(("retry-after", retry))
     nonce = find_nonce_header(decision.next_nonce)
     if nonce is not None:
         headers.append(("dpop-nonce", nonce))

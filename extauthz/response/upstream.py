@@ -44,7 +44,7 @@ IDENTITY_HEADERS: Final = (
     "x-extauthz-tenant",
     "x-extauthz-issuer",
 )
-"""About the caller. `issuer` vouches for the subject, `actor-issuer` for the actor: neither name means anything alone."""
+"""About the caller. `issuer` vouches for the subject, `actor-issuer` for the actor: no name means anything alone."""
 DECISION_HEADERS: Final = ("x-extauthz-decision-id", "x-extauthz-policy")
 """About the decision; also set for anonymous callers."""
 

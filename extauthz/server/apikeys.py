@@ -134,6 +134,7 @@ class ApiKeyView:
             epoch = self._next_epoch()
             epochs = {**view.epochs, **dict.fromkeys(changes.keys, epoch)}
             self._view = _View(changes.number, view.beginning, {**kept, **fresh}, epochs)
+            _log.info("API keys changed", keys=len(changes.keys), unusable=len(changes.keys) - len(fresh))
 
     def _next_epoch(self) -> int:
         self._last_epoch += 1

@@ -20,30 +20,21 @@ from extauthz.audit.writer import RecordWriter
 from extauthz.clock import Clock, SystemClock
 from extauthz.config.evidence import all_introspect
 from extauthz.errors import ConfigError, Problem
-from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, ProfileFace
 from extauthz.policy.live import LivePolicy
 from extauthz.ports import NOTHING
-from extauthz.registry.index import Registry
-from extauthz.registry.live import LiveRegistry
-from extauthz.server.authorities import AuthorityFiles, authority_files
 from extauthz.server.banner import banner
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim
-from extauthz.server.egress import egress_of
 from extauthz.server.engines import make_engine
-from extauthz.server.epochs import Epochs
-from extauthz.server.evidence import IssuerEvidence
+from extauthz.server.holdings import open_holdings
 from extauthz.server.listen import judge_listeners
 from extauthz.server.metrics_http import MetricsServer, Readiness
-from extauthz.server.nonces import nonces_from
 from extauthz.server.policy_loader import PolicyLoader
-from extauthz.server.profiles import from_settings
 from extauthz.server.proxies import ProxyRegistry
 from extauthz.server.recall import Recall
 from extauthz.server.registry_loader import RegistryLoader
 from extauthz.server.shadow_loader import open_shadow
-from extauthz.server.statekeeper import StateKeeper
 from extauthz.server.watch import Watcher
 from extauthz.telemetry.metrics import Metrics
 
@@ -52,9 +43,13 @@ if TYPE_CHECKING:
 
     from extauthz.config.settings import Settings
     from extauthz.policy.ruleset import Ruleset
+    from extauthz.registry.index import Registry
+    from extauthz.registry.live import LiveRegistry
     from extauthz.server.engine import Engine
+    from extauthz.server.holdings import Holdings
     from extauthz.server.keys import IssuerKeys
-    from extauthz.server.shadow_loader import RunningShadow
+    from extauthz.server.shadow_loader import FollowedShadow
+    from extauthz.server.statekeeper import StateKeeper
 
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +76,7 @@ class _Parts:
     loader: PolicyLoader
     registry: LiveRegistry
     registry_loader: RegistryLoader
-    shadow: RunningShadow | None
+    shadow: FollowedShadow
     engine: Engine
     metrics_server: MetricsServer | None
     watcher: Watcher
@@ -127,8 +122,7 @@ class Application:
         parts.keys.start(wait=FIRST_KEYS_SECONDS)
         parts.registry_loader.look()
         parts.loader.look()
-        if parts.shadow is not None:
-            parts.shadow.look()
+        parts.shadow.look()
         try:
             parts.engine.start()
         except ConfigError:
@@ -158,8 +152,7 @@ class Application:
         threading.Event().wait(notice)
         parts.engine.stop(drain - notice)
         parts.state.stop()
-        if parts.shadow is not None:
-            parts.shadow.stop()
+        parts.shadow.stop()
         parts.keys.stop()
         if parts.metrics_server is not None:
             parts.metrics_server.stop()
@@ -201,42 +194,11 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
     proxies = ProxyRegistry(settings)
     records = _open_records(settings, metrics)
     undo.callback(records.close, 0.0)
-    issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics)
-    authorities = AuthorityFiles(authority_files(settings))
-    state = StateKeeper(settings.state, clock)
+    holdings = open_holdings(settings, clock, metrics)
     live = LivePolicy()
-    registry = LiveRegistry(None if settings.registry.paths else Registry())
     shadow = open_shadow(settings, policy_context(settings), NOTHING)
-    if shadow is not None:
-        undo.callback(shadow.stop)
-    epochs = Epochs({**issuers.epochs, "registry": registry.epoch, "authorities": authorities.epoch, **state.epochs})
-    recall = Recall(epochs, records, settings.cache.decisions, clock)
-    metrics.follow_recall(recall.counts)
-    metrics.follow_state(state.counts)
-    rim = Rim(
-        policy=live,
-        views=Views(
-            keys=issuers.keys,
-            introspections=issuers.introspections,
-            status_lists=issuers.status_lists,
-            profiles=from_settings(settings),
-            api_keys=state.api_keys,
-            epochs=epochs,
-            registry=registry,
-            nonces=nonces_from(settings),
-            authorities=authorities,
-        ),
-        evidence=issuers.desk,
-        records=records,
-        metrics=metrics,
-        clock=clock,
-        waiting=Bulkhead(settings.server.threads - 1),
-        recall=recall,
-        spender=state.spender,
-        uses=state.uses,
-        shadow=shadow,
-    )
-    checker = Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
+    undo.callback(shadow.stop)
+    checker = _checker(settings, holdings, live=live, shadow=shadow, records=records, metrics=metrics, clock=clock)
 
     def died() -> None:
         with suppress(Exception):
@@ -245,8 +207,59 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
 
     engine = make_engine(checker, proxies, settings, clock, on_death=died)
     metrics.engine_chosen(engine.name)
+    loader, registry_loader = _loaders(settings, live, holdings.registry, metrics, engine)
+    looks = (loader.look, registry_loader.look, holdings.authorities.look, proxies.reload, shadow.look)
+    parts = _Parts(
+        records=records,
+        state=holdings.state,
+        keys=holdings.issuers.keys,
+        live=live,
+        loader=loader,
+        registry=holdings.registry,
+        registry_loader=registry_loader,
+        shadow=shadow,
+        engine=engine,
+        metrics_server=metrics_server,
+        watcher=Watcher(settings.policy_reload, *looks),
+    )
+    application = Application(settings, parts)
+    return application
 
-    def on_load(ruleset: Ruleset | None) -> None:
+
+def _checker(  # noqa: PLR0913 — the parts that a decision passes through
+    settings: Settings,
+    holdings: Holdings,
+    *,
+    live: LivePolicy,
+    shadow: FollowedShadow,
+    records: RecordWriter,
+    metrics: Metrics,
+    clock: Clock,
+) -> Checker:
+    recall = Recall(holdings.views.epochs, records, settings.cache.decisions, clock)
+    metrics.follow_recall(recall.counts)
+    rim = Rim(
+        policy=live,
+        views=holdings.views,
+        evidence=holdings.issuers.desk,
+        records=records,
+        metrics=metrics,
+        clock=clock,
+        waiting=Bulkhead(settings.server.threads - 1),
+        recall=recall,
+        spender=holdings.state.spender,
+        uses=holdings.state.uses,
+        shadow=shadow,
+    )
+    return Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
+
+
+def _loaders(
+    settings: Settings, live: LivePolicy, registry: LiveRegistry, metrics: Metrics, engine: Engine
+) -> tuple[PolicyLoader, RegistryLoader]:
+    """Return what loads policy and registry, and says that we serve when both are there."""
+
+    def on_policy(ruleset: Ruleset | None) -> None:
         if ruleset is None:
             metrics.policy_rejected()
         else:
@@ -260,7 +273,7 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
             metrics.registry_loaded(found.revision)
             engine.set_serving(_can_decide(live, registry))
 
-    loader = PolicyLoader(settings.policy, policy_context(settings), live, on_load=on_load)
+    loader = PolicyLoader(settings.policy, policy_context(settings), live, on_load=on_policy)
     registry_loader = RegistryLoader(
         settings.registry.paths,
         registry,
@@ -268,24 +281,7 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
         ruleset=lambda: live.current,
         on_load=on_registry,
     )
-    looks = [loader.look, registry_loader.look, authorities.look, proxies.reload]
-    if shadow is not None:
-        looks.append(shadow.look)
-    parts = _Parts(
-        records=records,
-        state=state,
-        keys=issuers.keys,
-        live=live,
-        loader=loader,
-        registry=registry,
-        registry_loader=registry_loader,
-        shadow=shadow,
-        engine=engine,
-        metrics_server=metrics_server,
-        watcher=Watcher(settings.policy_reload, *looks),
-    )
-    application = Application(settings, parts)
-    return application
+    return loader, registry_loader
 
 
 def _can_decide(live: LivePolicy, registry: LiveRegistry) -> bool:
@@ -303,6 +299,7 @@ def policy_context(settings: Settings) -> PolicyContext:
             proof_algorithms=profile.dpop.algorithms if profile.dpop is not None else (),
             certificates=bool(profile.certificates.accept),
             introspects=all_introspect(settings, profile),
+            metadata_url=profile.metadata_url,
         )
         for name, profile in settings.profiles.items()
     }

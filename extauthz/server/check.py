@@ -23,7 +23,7 @@ from extauthz import pipeline
 from extauthz.ids import new_decision_id
 from extauthz.model.decision import Decision
 from extauthz.model.reason import Reason
-from extauthz.model.verdict import Deny
+from extauthz.model.verdict import Deny, WaitUntil
 from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence, SpendOutcome, Spent
 from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
 
@@ -282,7 +282,10 @@ class Checker:
         refused = spent.refused
         verdict = Deny(reason=Reason.EVIDENCE_UNAVAILABLE, inner="what it uses up could not be taken in time")
         if spent.outcome is SpendOutcome.REFUSED and refused is not None:
-            verdict = Deny(reason=refused.refused, detail=refused.detail, inner=f"used up: {refused.kind}")
+            remedies = () if refused.again_at is None else (WaitUntil(refused.again_at),)
+            verdict = Deny(
+                reason=refused.refused, detail=refused.detail, remedies=remedies, inner=f"used up: {refused.kind}"
+            )
         decision = replace(answer.decision, verdict=verdict)
         return pipeline.Answer(to_envoy(decision), decision)
 

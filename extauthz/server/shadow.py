@@ -19,10 +19,12 @@ import structlog
 from extauthz.errors import Refusal
 from extauthz.judge import Given, NotRecorded, judge
 from extauthz.model.reason import Reason
-from extauthz.model.shadow import Shadow, ShadowChange, ShadowOutcome
+from extauthz.model.shadow import ShadowChange, ShadowOutcome
 from extauthz.model.verdict import Deny
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from extauthz.model.decision import Decision
     from extauthz.model.identity import Identity
     from extauthz.model.request import Request
@@ -48,6 +50,38 @@ _NOT_POLICY: Final = frozenset(
 """Refusals that no policy would change."""
 
 
+class Slot:
+    """The place where the outcome appears; implements `model.shadow.Shadow`. Safe to use from any thread."""
+
+    __slots__ = ("_change", "_heard", "_outcome")
+
+    def __init__(self) -> None:
+        self._change = threading.Lock()
+        self._outcome: ShadowOutcome | None = None
+        self._heard: list[Callable[[ShadowOutcome], object]] = []
+
+    @property
+    def outcome(self) -> ShadowOutcome | None:
+        """Return what the shadow says; None while that is not known."""
+        return self._outcome
+
+    def settle(self, outcome: ShadowOutcome) -> None:
+        """Make the outcome known, once, and tell those who wait for it."""
+        with self._change:
+            self._outcome = outcome
+            heard, self._heard = self._heard, []
+        for each in heard:
+            each(outcome)
+
+    def hear(self, listener: Callable[[ShadowOutcome], object]) -> None:
+        """Call `listener` with the outcome: now, or as soon as it is known."""
+        with self._change:
+            if self._outcome is None:
+                self._heard.append(listener)
+                return
+        listener(self._outcome)
+
+
 class Watching(Protocol):
     """Whoever looks on."""
 
@@ -69,7 +103,7 @@ class ShadowPolicy:
         self._live = live
         self._state = state
         self._capacity = capacity
-        self._waiting: deque[tuple[Decision, Ruleset, Shadow]] = deque()
+        self._waiting: deque[tuple[Decision, Ruleset, Slot]] = deque()
         self._changed = threading.Condition()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="extauthz-shadow", daemon=True)
@@ -80,7 +114,7 @@ class ShadowPolicy:
         ruleset, decision = self._live.current, answer.decision
         if ruleset is None or decision.request is None or decision.reason in _NOT_POLICY:
             return answer
-        shadow = Shadow()
+        shadow = Slot()
         with self._changed:
             room = len(self._waiting) < self._capacity and not self._stopped
             if room:

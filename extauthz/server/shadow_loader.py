@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from extauthz.policy.live import LivePolicy
 from extauthz.server.policy_loader import PolicyLoader
@@ -15,34 +15,47 @@ if TYPE_CHECKING:
     from extauthz.ports import StateSource
 
 
-class RunningShadow:
-    """A shadow policy that follows its files. Call `stop` when done.
-
-    Args:
-        loader: keeps it in step with the files.
-        policy: asks it.
-    """
-
-    def __init__(self, loader: PolicyLoader, policy: ShadowPolicy) -> None:
-        self._loader = loader
-        self._policy = policy
+class FollowedShadow(Protocol):
+    """A shadow policy that follows its files, or none."""
 
     def look(self) -> None:
         """Read its files; a broken policy is kept out and told of in the log, and nothing else happens."""
-        self._loader.look()
+        ...
 
     def watch(self, answer: Answer) -> Answer:
         """Return the answer with a place for what the shadow says to it; never waits."""
-        return self._policy.watch(answer)
+        ...
 
     def stop(self) -> None:
         """Ask it about nothing any more."""
+        ...
+
+
+class _Running:
+    def __init__(self, loader: PolicyLoader, policy: ShadowPolicy) -> None:
+        self._loader = loader
+        self._policy = policy
+        self.look = loader.look
+        self.watch = policy.watch
+
+    def stop(self) -> None:
         self._loader.stop()
         self._policy.stop()
 
 
-def open_shadow(settings: Settings, context: PolicyContext, state: StateSource) -> RunningShadow | None:
-    """Return the shadow policy of the settings, not read yet; None when there is none.
+class _NoShadow:
+    def look(self) -> None:
+        """Read nothing."""
+
+    def watch(self, answer: Answer) -> Answer:
+        return answer
+
+    def stop(self) -> None:
+        """There is nothing to stop."""
+
+
+def open_shadow(settings: Settings, context: PolicyContext, state: StateSource) -> FollowedShadow:
+    """Return the shadow policy of the settings, not read yet; one that does nothing when there is none.
 
     Args:
         settings: in force.
@@ -50,6 +63,6 @@ def open_shadow(settings: Settings, context: PolicyContext, state: StateSource) 
         state: changeable facts.
     """
     if not settings.policy_shadow:
-        return None
+        return _NoShadow()
     live = LivePolicy()
-    return RunningShadow(PolicyLoader(settings.policy_shadow, context, live), ShadowPolicy(live, state))
+    return _Running(PolicyLoader(settings.policy_shadow, context, live), ShadowPolicy(live, state))

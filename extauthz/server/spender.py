@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extauthz.clock import Clock
-    from extauthz.ports import Spend
+    from extauthz.model.spend import Spend
 
 _log = structlog.get_logger(__name__)
 

@@ -8,9 +8,10 @@ the file is opened: when it is replaced in between, the next look sees that.
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from extauthz.state.store import closing_on_error, connect, connect_memory, to_state_error, verify_current
+from extauthz.state.store import connect, connect_memory, to_state_error, verify_current
 
 if TYPE_CHECKING:
     import sqlite3
@@ -53,8 +54,10 @@ class HeldConnection:
             return self._connection, False
         self.drop()
         connection = connect(path, wait=self._wait)
-        with closing_on_error(connection):
+        with ExitStack() as undo:
+            undo.callback(connection.close)
             verify_current(path, connection)
+            undo.pop_all()
         self._connection, self._file = connection, file
         return connection, True
 

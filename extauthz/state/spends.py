@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from extauthz.ports import Spend, SpendOutcome, Spent
+from extauthz.ports import SpendOutcome, Spent
 from extauthz.state.transaction import transaction
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from extauthz.clock import Instant
+    from extauthz.model.spend import Spend
 
 SPEND_TABLES: Final = (
     "CREATE TABLE spends (name BLOB PRIMARY KEY, used INTEGER NOT NULL, until REAL NOT NULL) STRICT, WITHOUT ROWID",

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from stat import S_IMODE
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -83,8 +83,10 @@ def connect(path: Path, *, wait: float) -> sqlite3.Connection:
             isolation_level=None,
             check_same_thread=False,
         )
-        with closing_on_error(connection):
+        with ExitStack() as undo:
+            undo.callback(connection.close)
             _prepare(connection)
+            undo.pop_all()
     return connection
 
 
@@ -136,16 +138,6 @@ def to_state_error(path: Path, error: sqlite3.Error | OSError) -> StateError:
         return StateError(f"{path}: {error.strerror}; check path and rights")
     code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     return StateError(f"{path}: {_SENTENCES.get(code, 'it cannot be used: ' + type(error).__name__)}")
-
-
-@contextmanager
-def closing_on_error(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close the connection when what is done with it fails, and only then."""
-    try:
-        yield
-    except BaseException:
-        connection.close()
-        raise
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -17,7 +17,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     try:
         yield
         connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):  # A failed commit may have ended it already.
-            connection.execute("ROLLBACK")
-        raise
+    finally:
+        if connection.in_transaction:
+            with suppress(sqlite3.Error):  # What went wrong is raised; nothing is written either way.
+                connection.execute("ROLLBACK")

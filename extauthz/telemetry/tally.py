@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final
 
 from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from extauthz.model.shadow import ShadowChange
 
@@ -105,6 +104,6 @@ def _outcome(allowed: bool) -> str:  # noqa: FBT001 — it is the value
 
 def _cumulated(buckets: list[int]) -> list[tuple[str, float]]:
     """Return upper bounds with how many observations were not above them, as the text format wants them."""
-    bounds = [*(floatToGoString(bound) for bound in SECONDS), "+Inf"]
+    bounds = [*map(repr, SECONDS), "+Inf"]
     sums = [sum(buckets[: position + 1]) for position in range(len(bounds))]
     return list(zip(bounds, map(float, sums), strict=True))

@@ -172,12 +172,6 @@ def _ended(found: Inspection, refusal: Refusal | None) -> Inspection:
     return replace(found, steps=(*before, Step(last.name, NOT_MADE, detail=missing)), missing=missing)
 
 
-def _prove_without_proof(token: str, profile: Profile, sources: Sources, at: Instant) -> Proven | NeedsEvidence:
-    """Return whom a token proves when its sender holds the key that it is bound to."""
-    verified = prove_access_token(UnverifiedToken(token), profile, sources, at)
-    return verified if isinstance(verified, NeedsEvidence) else Proven(to_identity(verified, profile.name, at))
-
-
 def _with_standing(found: Inspection, profile: Profile, request: Request, means: Means, at: Instant) -> Inspection:
     """Return what was found about a proven caller, with what the registry says."""
     identity = found.identity

@@ -61,7 +61,7 @@ def test_the_pattern_for_scanners_finds_keys() -> None:
     """And nothing shorter."""
     pattern = re.search(r"`(xak_\[.*?)`", PAGE)
     assert pattern is not None
-    text = make_key_text(bytes(range(ID_BYTES)), bytes(range(SECRET_BYTES)))
+    text = make_key_text(bytes(range(ID_BYTES)), bytes(range(SECRET_BYTES))).whole
     assert re.fullmatch(pattern[1], text)
     assert re.fullmatch(pattern[1], text[:-1]) is None
 

@@ -10,7 +10,19 @@ import pytest
 from extauthz.errors import PolicyError
 from extauthz.model.identity import Kind
 from extauthz.policy.compile import PolicyContext, compile_policy
-from extauthz.policy.document import ForbidPart, GuardPart, MatchPart, PermitPart, ResourcePart, WhoPart
+from extauthz.policy.document import (
+    AttributePart,
+    ForbidPart,
+    GuardPart,
+    HeadPart,
+    MatchPart,
+    NamespacePart,
+    Part,
+    PermitPart,
+    ResourcePart,
+    WhenPart,
+    WhoPart,
+)
 from extauthz.policy.names import FACTS
 from extauthz.policy.requirements.registry import REQUIREMENTS
 
@@ -24,13 +36,15 @@ def test_example_compiles(example: str) -> None:
     """An example can be pasted into a file and used."""
     ruleset = compile_policy({"example.yaml": example.encode()}, CONTEXT)
     assert ruleset.counts.resources > 0
+    if ruleset.counts.permits:
+        assert ruleset.warnings == ()
 
 
 def test_a_wrong_example_would_be_found() -> None:
     """Compiling is a check: the same text with one misspelt name is refused."""
-    wrong = EXAMPLES[-1].replace("involved.kinds", "involved.knids")
+    wrong = EXAMPLES[-1].replace("involves", "invovles")
     assert wrong != EXAMPLES[-1]
-    with pytest.raises(PolicyError, match="knid"):
+    with pytest.raises(PolicyError, match="invovles"):
         compile_policy({"example.yaml": wrong.encode()}, CONTEXT)
 
 
@@ -57,8 +71,14 @@ def test_requirement_examples_compile() -> None:
     assert compile_policy({"forms.yaml": (head + "".join(rules)).encode()}, CONTEXT).counts.guards == len(forms)
 
 
-@pytest.mark.parametrize("part", [ResourcePart, MatchPart, GuardPart, ForbidPart, PermitPart, WhoPart])
-def test_every_key_is_described(part: type[ResourcePart]) -> None:
+@pytest.mark.parametrize(
+    "part",
+    [
+        *(ResourcePart, MatchPart, AttributePart, GuardPart, ForbidPart, PermitPart, WhoPart, WhenPart),
+        *(HeadPart, NamespacePart),
+    ],
+)
+def test_every_key_is_described(part: type[Part]) -> None:
     """No key of a policy file is missing from the page."""
     keys = [field.alias or name for name, field in part.model_fields.items()]
     assert [key for key in keys if re.search(rf"`(?:match\.)?{key}\b", PAGE) is None] == []

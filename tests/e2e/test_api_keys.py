@@ -11,6 +11,7 @@ import pytest
 
 from extauthz.demo.ask import Ask
 from extauthz.demo.stage import Script, Stage
+from extauthz.identity.keyformat import KeyText
 from tests.e2e.asks import eventually, lines_of
 from tests.e2e.conftest import ROOT
 from tests.unit.response.auth_params import parse_challenge
@@ -98,10 +99,8 @@ def key(api: Api) -> str:
 
 def wrong_secret(text: str) -> str:
     """Return a whole key of the same id with another secret."""
-    from extauthz.identity import keyformat  # noqa: PLC0415 — the form is looked into here only
-
-    body = f"xak_{text.split('_')[1]}_{'a' * 52}"
-    return f"{body}_{keyformat._checksum(body)}"
+    key_id = text.split("_")[1]
+    return KeyText(key_id, f"xak_{key_id}_{'a' * 52}").whole
 
 
 def test_a_key_is_accepted_and_reaches_the_upstream_like_every_declared_carrier(api: Api, key: str) -> None:

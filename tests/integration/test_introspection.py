@@ -1,4 +1,4 @@
-"""A whole server whose callers are known by an issuer's word: asked, remembered, revoked, and while the issuer fails."""
+"""A whole server whose callers are known by their issuer's word: asked, remembered, revoked, in an outage."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ guards:
 ).replace("may: [thing.read]", "may: [thing.read, vault.open]")
 
 SIGNING = "https://signing.example"
+TOKEN = "opaque-1"
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Scene:
     issuer: TokenHost
     signing: TokenMaker
 
-    def know(self, token: str = "opaque-1", **changes: Any) -> str:
+    def know(self, token: str = TOKEN, **changes: Any) -> str:
         """Let the issuer know a token."""
         self.issuer.tokens[token] = answer_about(self.issuer.url, now=time.time(), **changes)
         return token
@@ -178,7 +179,10 @@ def test_while_an_issuer_fails_it_is_left_alone(tmp_path: Path) -> None:
         with urllib.request.urlopen(f"http://{found.server.application.metrics_address}/metrics") as page:
             shown = page.read().decode()
     assert f'extauthz_breaker_open{{issuer="{found.issuer.url}",kind="introspection"}} 1.0' in shown
-    assert f'extauthz_evidence_fetches_total{{issuer="{found.issuer.url}",kind="introspection",outcome="unavailable"}}' in shown
+    assert (
+        f'extauthz_evidence_fetches_total{{issuer="{found.issuer.url}",kind="introspection",outcome="unavailable"}}'
+        in shown
+    )
 
 
 def test_a_thousand_unknown_keys_cause_one_fetch_in_a_window(tmp_path: Path) -> None:

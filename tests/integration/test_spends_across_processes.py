@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING
 
 from extauthz.clock import Instant, SystemClock
 from extauthz.model.reason import Reason
-from extauthz.ports import Spend
+from extauthz.model.spend import Spend
 from extauthz.server.spender import StateSpender
 from extauthz.state.store import open_store
 

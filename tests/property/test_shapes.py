@@ -43,7 +43,7 @@ def tokens(draw: st.DrawFn) -> tuple[str, str]:
     """Return a shape, and a token of it with some claims and header members changed, rightly signed."""
     shape = draw(st.sampled_from(sorted(ISSUERS)))
     known = [*claims_for(shape), "nonce", "scope", "act", "iat", "jti", "sid", "authorization_details", "cnf"]
-    changes = draw(st.dictionaries(st.sampled_from(known), json_values, max_size=3))
+    changes: dict[str, Any] = draw(st.dictionaries(st.sampled_from(known), json_values, max_size=3))
     headers = draw(st.dictionaries(header_names, json_values, max_size=1))
     return shape, minted(shape, headers=headers, **changes)
 

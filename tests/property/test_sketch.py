@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -230,7 +231,7 @@ def test_the_law_holds_for_messages_of_clients(base: Told, random: Random) -> No
 
 def test_without_the_shape_of_passing_values_the_law_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: a time that is none, cut unseen, makes a message that has no name."""
-    monkeypatch.setattr(sketch, "_TIMESTAMP", sketch.re.compile(b".*", sketch.re.DOTALL))
+    monkeypatch.setattr(sketch, "_TIMESTAMP", re.compile(b".*", re.DOTALL))
     at = MESSAGE.index(b"\x0a\x08\x08") if b"\x0a\x08\x08" in MESSAGE else MESSAGE.index(b"\x08\x80")
     random = Random(1)
     wrong = [MESSAGE[:at] + bytes([random.randrange(256)]) + MESSAGE[at + 1 :] for at in range(at, at + 9)] * 40

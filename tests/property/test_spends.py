@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from extauthz.clock import Instant
 from extauthz.model.reason import Reason
-from extauthz.ports import Spend, SpendOutcome
+from extauthz.model.spend import Spend
+from extauthz.ports import SpendOutcome
 from extauthz.state.spends import Order, SpendTables
 from extauthz.state.store import connect_memory
 

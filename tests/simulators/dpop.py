@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.identity.dpop import DpopRules
 from extauthz.identity.htu import Origin
-from extauthz.ports import Spend, SpendOutcome, Spent
+from extauthz.model.spend import Spend
+from extauthz.ports import SpendOutcome, Spent
 from tests.simulators.tokens import NOW, TokenMaker, to_base64url
 
 if TYPE_CHECKING:

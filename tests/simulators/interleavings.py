@@ -70,6 +70,7 @@ TOKENS = 12
 SHAPES = 20
 NEW_QUESTIONS = 0.08
 """How often a question of another shape takes the place of an earlier one."""
+OTHER_PROXY = 0.1
 
 
 def random_policy(random: Random) -> str:
@@ -84,7 +85,7 @@ def random_policy(random: Random) -> str:
 def _random_registry(random: Random) -> str:
     """Return a registry that is mostly harmless; ends lie within the minutes that a world lasts."""
     ends = [f", {{}}: {datetime.fromtimestamp(NOW + end, UTC).isoformat()}" for end in (40, 400, 4000)]
-    subject = random.choice([*[""] * 8, ", standing: quarantined", *(end.format("expires") for end in ends)])
+    subject = random.choice([*[""] * 10, ", standing: quarantined", *(end.format("expires") for end in ends[1:])])
     actor = random.choice(["", ", standing: disabled", ", owner: somebody"])
     until = random.choice(["", *(end.format("until") for end in ends)])
     where = random.choice(["", ', where: {id: "7"}', ", where: {tenant: acme}"])
@@ -203,7 +204,8 @@ class World:
             raw_headers=shape["raw_headers"],
             stream_id=str(10**18 + self.asked),
         )
-        return raw, shape["proxy"]
+        # Now and then another proxy brings the very same question.
+        return raw, self.random.choice(PROXIES) if self.random.random() < OTHER_PROXY else shape["proxy"]
 
     def _shape(self) -> dict[str, Any]:
         choose = self.random.choice
@@ -226,7 +228,7 @@ class World:
 
     def change(self) -> None:
         """Change one fact, whatever it is that is drawn."""
-        kind = self.random.choice(["time", "clock", "keys", "policy", "registry", "record", "token", "token", "token"])
+        kind = self.random.choice(["time", "clock", "keys", "policy", "registry", "record", *["token"] * 4])
         if kind == "time":
             self.clock.advance(self.random.choice([0.5, 3, 17, 17, 60]))
         elif kind == "clock":

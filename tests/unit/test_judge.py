@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from extauthz.ids import DecisionId
 from extauthz.judge import TOOL_PROXY, Given, KnownState, NotRecorded, judge, no_credential
 from extauthz.model.reason import Reason
+from extauthz.model.verdict import Deny
 from extauthz.pipeline import Answer, Views, check
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.request.bounds import Proxy
@@ -108,3 +110,20 @@ def test_what_was_not_recorded_is_no_decision() -> None:
     given = Given(read_request=lambda: decode(QUESTIONS[0]), identify=identify, state=KnownState(), at=NOW)
     judged = judge(given, RULESET)
     assert (judged.missing, judged.decision.reason) == ("who asked", Reason.EVIDENCE_UNAVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("credential", "detail"),
+    [("bearer", "Authorization: Bearer"), ("dpop", "Authorization: DPoP"), ("certificate", "")],
+)
+def test_a_case_without_a_caller_is_refused_as_a_request_without_a_credential(credential: str, detail: str) -> None:
+    """Whatever the resource asks for, also when a header says something that nobody proves."""
+    text = POLICY.replace("preflight: true", f"credential: {credential}")
+    ruleset = compile_policy({"p.yaml": text.encode()}, PolicyContext())
+    for headers in ({}, {"authorization": f"{credential} made-up"}):
+        raw = check_request(path="/orders/7", headers=headers)
+        given = Given(read_request=partial(decode, raw), identify=no_credential, state=KnownState(), at=NOW)
+        verdict = judge(given, ruleset).verdict
+        assert isinstance(verdict, Deny)
+        assert verdict.reason is Reason.NO_CREDENTIALS
+        assert headers or detail in verdict.detail

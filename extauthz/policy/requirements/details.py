@@ -48,7 +48,7 @@ class DetailsPart(Part):
     datatypes: Words = ()
     privileges: Words = ()
     identifier: str | None = Field(default=None, min_length=1)
-    members: dict[str, str] = {}
+    members: dict[str, str] = Field(default_factory=dict)
     ignore: Words = ()
 
 
@@ -129,20 +129,24 @@ def compile_details(argument: Any, written: Written, surroundings: Surroundings)
     texts = dict(part.members) | ({"identifier": part.identifier} if part.identifier is not None else {})
     for name in part.members:
         if name in {*_LISTS, "type", "identifier"}:
-            written.at("members").at(name).refuse(f"`{name}` has a key of its own", f"write it beside `type`: `{name}: …`")
+            written.at("members").at(name).refuse(
+                f"`{name}` has a key of its own", f"write it beside `type`: `{name}: …`"
+            )
     if not lists and not texts:
-        written.refuse("it names no right", "name at least one of actions, locations, datatypes, privileges, identifier")
+        written.refuse(
+            "it names no right", "name at least one of actions, locations, datatypes, privileges, identifier"
+        )
     both = sorted({*lists, *texts}.intersection(part.ignore))
     if both:
         written.at("ignore").refuse(f"`{both[0]}` is asked for and ignored", "leave it out of one of both")
     compiled = {
-        name: tuple(
-            _template(word, written.at(name).at(position), surroundings) for position, word in enumerate(words)
-        )
+        name: tuple(_template(word, written.at(name).at(position), surroundings) for position, word in enumerate(words))
         for name, words in lists.items()
     }
     single = {
-        name: _template(text, written.at(name) if name == "identifier" else written.at("members").at(name), surroundings)
+        name: _template(
+            text, written.at(name) if name == "identifier" else written.at("members").at(name), surroundings
+        )
         for name, text in texts.items()
     }
     templates = [*single.values(), *(template for words in compiled.values() for template in words)]

@@ -74,7 +74,7 @@ def test_the_list_has_a_line_for_each_entry(config: Path) -> None:
 
 def test_an_overdue_review_is_warned_of(config: Path) -> None:
     """From its day on."""
-    assert "overdue" not in run("list", "--config", str(config), "--at", "2026-02-28")[1]
+    assert "review is overdue" not in run("list", "--config", str(config), "--at", "2026-02-28")[1]
     assert "warning: deployer: its review is overdue" in run("list", "--config", str(config), "--at", "2026-03-01")[1]
 
 

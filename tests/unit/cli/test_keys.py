@@ -72,12 +72,12 @@ def test_a_key_is_printed_once_and_stored_as_a_digest(keys: Keys) -> None:
     text = done.stdout.strip()
     presented = parse_key_text(text)
     assert presented is not None
-    assert presented.text not in done.stderr
+    assert presented.body not in done.stderr
     assert "only time that the key is shown" in done.stderr
     stored = keys.stored(text).key
     assert stored.digest == digest_key(stored.salt, presented)
     kept = b"".join(file.read_bytes() for file in keys.state.parent.iterdir())
-    assert presented.text.split("_")[2].encode() not in kept
+    assert presented.body.split("_")[2].encode() not in kept
     assert text not in keys.run("list", "--all").output + keys.run("list", "--all", "--json").output
 
 

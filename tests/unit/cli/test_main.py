@@ -67,6 +67,16 @@ def test_config_prints_the_reference_without_settings() -> None:
     assert RUNNER.invoke(app, ["config", "--reference"]).stdout.startswith("# Settings\n")
 
 
+def test_config_finds_a_mapping_expression_that_is_wrong(tmp_path: Path) -> None:
+    """Before the server is started with it; the line names the field."""
+    path = tmp_path / "settings.yaml"
+    issuer = "{issuer: https://i.example, keys: {discovery: true}, map: {tenant: {cel: claim.org}}}"
+    path.write_text(f"policy: [p]\nissuers: [{issuer}]\n")
+    done = RUNNER.invoke(app, ["config", "--config", str(path)])
+    assert done.exit_code == 2
+    assert done.stderr.startswith("issuers[https://i.example].map.tenant.cel: ")
+
+
 def test_wrong_settings_end_with_2_and_one_line_each(tmp_path: Path) -> None:
     """No traceback; `serve` and `config` alike."""
     (path := tmp_path / "s.yaml").write_text("polcy: [p.yaml]\n")

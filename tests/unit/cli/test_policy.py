@@ -32,7 +32,7 @@ def test_a_good_policy_is_summed_up(tmp_path: Path) -> None:
     """With counts and revision."""
     (tmp_path / "p.yaml").write_text(RESOURCE)
     result = check(str(tmp_path))
-    assert (result.exit_code, result.output.startswith("ok: 1 resource, 0 guards")) == (0, True)
+    assert (result.exit_code, "ok: 1 resource, 0 guards" in result.output) == (0, True)
     assert "revision" in result.output
 
 

@@ -150,7 +150,7 @@ def test_a_test_and_a_recorded_decision_are_explained(tmp_path: Path, log: Path)
     ("arguments", "fix"),
     [
         (["explain"], "Give one of --url, --tests with --test, or --decision with --log."),
-        (["explain", "--url", "https://a.example/"], "Name policy files or folders with --policy"),
+        (["explain", "--url", "https://a.example/"], "Name policy files or folders"),
         (["explain", "--decision", "d-1"], "Name the decision log with --log."),
         (["explain", "--tests", "orders_test.yaml", "--test", "no"], "Name one test with --test"),
         (["explain", "--policy", "orders.yaml", "--url", "/", "--header", "x"], "write `name: value`"),

@@ -115,11 +115,11 @@ def test_offline_nothing_is_fetched(place: Place) -> None:
         place.write(keys={"url": host.url})
         text = place.run("--offline", code=1)
         assert "NOT DECIDED: keys of https://issuer.example are unavailable" in text
-        assert host.asked == 0
+        assert not host.asked.acquire(blocking=False)
         assert "ACCEPTED" in place.run("--offline", "--keys", str(place.folder / "jwks.json"))
-        assert host.asked == 0
+        assert not host.asked.acquire(blocking=False)
         assert "ACCEPTED" in place.run()
-        assert host.asked > 0
+        assert host.asked.acquire(blocking=False)
     finally:
         host.stop()
 
@@ -134,7 +134,12 @@ def test_the_registry_is_asked(place: Place) -> None:
     assert "REFUSED: unexpected_network" in place.run("--address", "198.51.100.7", code=1)
     assert "name d, standing active" in place.run("--address", "192.0.2.7")
     (place.folder / "r.yaml").write_text("identities: 3\n")
-    assert place.run(code=2) == ""
+    assert "r.yaml:1:13: `identities` must be a list" in place.run(code=2)
+
+
+def test_an_address_that_is_none_is_exit_code_2(place: Place) -> None:
+    """It would be in no network."""
+    assert "--address" in place.run("--address", "localhost", code=2)
 
 
 def test_a_certificate_that_cannot_be_read_is_exit_code_2(place: Place) -> None:

@@ -12,6 +12,10 @@ from extauthz.config.settings import InsecureSettings, Settings
 
 ISSUER: dict[str, Any] = {"issuer": "https://i", "keys": {"url": "http://i/keys", "insecure_http": True}}
 
+KEYED: dict[str, Any] = {"issuer": "https://i", "keys": {"discovery": True}}
+
+PROFILE: dict[str, Any] = {"issuers": ["https://i"], "audience": "a"}
+
 
 @pytest.mark.parametrize(
     ("changes", "name"),
@@ -20,6 +24,10 @@ ISSUER: dict[str, Any] = {"issuer": "https://i", "keys": {"url": "http://i/keys"
         ({"insecure": {"plaintext_beyond_loopback": True}}, "insecure.plaintext_beyond_loopback"),
         ({"records": {"overflow": "drop"}}, "records.overflow=drop"),
         ({"issuers": [ISSUER]}, "issuers[https://i].keys.insecure_http"),
+        (
+            {"issuers": [{**KEYED, "profile": "oidc", "accept_id_tokens": True}]},
+            "issuers[https://i].accept_id_tokens",
+        ),
     ],
 )
 def test_each_weakening_is_named(changes: dict[str, Any], name: str) -> None:
@@ -33,11 +41,23 @@ def test_the_defaults_weaken_nothing() -> None:
     assert weakenings(Settings.model_validate({"policy": ["p"]})) == []
 
 
+@pytest.mark.parametrize(
+    "changes", [{"registry": {"unknown": "refuse"}}, {"profiles": {"p": {**PROFILE, "unknown_identities": "refuse"}}}]
+)
+def test_refusing_the_unknown_without_a_registry_is_hardly_meant(changes: dict[str, Any]) -> None:
+    """Everybody would be refused; with a registry nothing is said."""
+    settings = {"policy": ["p"], "issuers": [ISSUER], **changes}
+    (sentence,) = [each for each in cautions(Settings.model_validate(settings)) if "registry" in each]
+    assert "registry.paths" in sentence
+    settings["registry"] = {**settings.get("registry", {}), "paths": ["r.yaml"]}
+    assert not any("registry" in each for each in cautions(Settings.model_validate(settings)))
+
+
 def test_every_insecure_switch_and_every_field_marked_weakens_is_covered() -> None:
     """A new switch must be added here and to the sentences: its number is counted."""
     switches = dict.fromkeys(InsecureSettings.model_fields, True)
     assert len(weakenings(Settings.model_validate({"policy": ["p"], "insecure": switches}))) == len(switches)
-    assert reference_page().count("WEAKENS") == 2
+    assert reference_page().count("WEAKENS") == 6
 
 
 def test_settings_that_are_hardly_meant_are_noted() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from extauthz.decision.facts import gather_facts
 from extauthz.model.decision import Target
 from extauthz.model.identity import ANONYMOUS, Binding, Credential, Identity, Kind
+from extauthz.model.registry import Registration
 from extauthz.model.request import Source
 from extauthz.policy.names import FACTS, FactType
 from tests.simulators.policies import AT, ISSUER, make_facts, make_request, principal
@@ -26,6 +27,7 @@ FULL = Identity(
     transaction_workloads=("gateway",),
     workload="w",
     environment="production",
+    registration=Registration(name="w", owner="team-w", purpose="orders", peer_group="shops", environment="other"),
     credential=Credential.CERTIFICATE,
     binding=Binding.SPIFFE,
     profile="default",
@@ -48,6 +50,9 @@ def test_everything_that_policies_can_name_is_gathered() -> None:
     assert facts.variables["identity.human"] is True
     assert facts.variables["identity.environment"] == "production"
     assert (facts.variables["identity.credential"], facts.variables["identity.binding"]) == ("certificate", "spiffe")
+    assert facts.variables["identity.registered"] is True
+    assert facts.variables["identity.owner"] == "team-w"
+    assert (facts.variables["identity.purpose"], facts.variables["identity.peer_group"]) == ("orders", "shops")
     assert facts.variables["actor.subject"] == "bot"
     assert facts.variables["involved.kinds"] == ["user", "agent", "service"]
     assert (facts.variables["identity.delegated"], facts.variables["delegation.depth"]) == (True, 2)
@@ -65,6 +70,10 @@ def test_what_is_not_known_is_left_out() -> None:
     for name in ("identity.kind", "identity.tenant", "identity.acr", "identity.client", "source.address"):
         assert name not in variables
     assert not any(name.startswith("actor.") for name in variables)
+    assert variables["identity.registered"] is False
+    declared = make_facts(Identity(subject=principal(), registration=Registration(name="w"))).variables
+    assert declared["identity.registered"] is True
+    assert "identity.owner" not in variables.keys() | declared.keys()
     assert not any(name.startswith("transaction.") for name in variables)
     assert (variables["identity.delegated"], variables["delegation.depth"]) == (False, 0)
     assert variables["identity.scopes"] == []

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from extauthz.errors import Refusal
 from extauthz.identity.authenticate import authenticate
+from extauthz.jose.compact import _load_header
 from extauthz.model.identity import Binding, Credential
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.request import Headers
@@ -141,8 +142,9 @@ def test_a_profile_without_proofs_proves_nobody() -> None:
 @pytest.mark.parametrize("exact", [True, False], ids=["lines", "merged"])
 @pytest.mark.parametrize("count", [0, 2, 3])
 def test_there_is_exactly_one_proof(count: int, *, exact: bool) -> None:
-    """None, and several in either shape of headers, also when all are the same."""
-    assert refused(asked(*[CLIENT.prove(TOKEN)] * count, exact=exact)).reason is Reason.PROOF_INVALID
+    """None, and several in either shape of headers, also when all are the same; the client is told what is wrong."""
+    refusal = refused(asked(*[CLIENT.prove(TOKEN)] * count, exact=exact))
+    assert (refusal.reason, "exactly one proof" in refusal.detail) == (Reason.PROOF_INVALID, True)
     assert proven(asked(CLIENT.prove(TOKEN), exact=exact)).spends
 
 
@@ -170,6 +172,23 @@ def test_there_is_exactly_one_proof(count: int, *, exact: bool) -> None:
 def test_a_proof_is_one_compact_jws(proof: str) -> None:
     """No JSON serialisation, no encryption, nothing unsigned, padded, ambiguous or oversized."""
     assert refused(asked(proof)).reason is Reason.PROOF_INVALID
+
+
+def test_the_length_of_a_proof_is_bounded() -> None:
+    """Whatever makes it long."""
+    assert proven(asked(CLIENT.prove(TOKEN, padding="a" * 4000))).spends
+    assert "8192 bytes" in refused(asked(CLIENT.prove(TOKEN, padding="a" * 8000))).detail
+
+
+def test_nothing_of_a_proof_is_remembered() -> None:
+    """Only the header of the token goes through the memory for headers of issuers."""
+
+    def looked_up() -> int:
+        return _load_header.cache_info().hits + _load_header.cache_info().misses
+
+    before = looked_up()
+    proven(asked(PROOF))
+    assert looked_up() == before + 1
 
 
 # --- 2. to 4. type, algorithm, key and signature ----------------------------------------------------------------------

@@ -63,7 +63,7 @@ def said(**changes: Any) -> dict[str, Any]:
     return claims
 
 
-def prove(  # noqa: D417 — the names say it
+def prove(
     token: str,
     memory: Memory,
     *,

@@ -43,7 +43,9 @@ def known(raw: bytes, bits: int = 1) -> StatusList:
     return StatusList(bits=bits, statuses=raw, fetched_at=NOW, until=Instant(NOW + 60))
 
 
-def read(body: Any = ONE_BIT, *, uri: str = URI, keys: MemoryKeys = KEYS, maker: TokenMaker = MAKER, **changes: Any) -> Any:
+def read(
+    body: Any = ONE_BIT, *, uri: str = URI, keys: MemoryKeys = KEYS, maker: TokenMaker = MAKER, **changes: Any
+) -> Any:
     """Return what a list says that is fetched from `URI`."""
     return verify_status_list(mint_list(maker, uri, body, **changes).encode(), URI, SIGNER, keys, NOW)
 

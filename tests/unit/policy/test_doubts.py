@@ -173,7 +173,7 @@ def test_templates_that_cross(first: str, second: str, both: str) -> None:
         ("/a/{x}", "/a/b/{y}"),
         ("/a/{x}", "/b/{y}"),
         ("/{x}/a", "/b/"),
-        ("/{x}/{y}", "/b/"),
+        ("/{x}/{y}/{z}", "/b/{y}/"),
     ],
 )
 def test_templates_that_do_not_cross(first: str, second: str) -> None:

@@ -17,7 +17,7 @@ from extauthz.model.request import Body, BodyState, Headers
 from extauthz.policy.attributes import Attribute, FromForm, read_attributes
 from extauthz.policy.formbody import find_field, read_form_body
 from extauthz.policy.names import FactType
-from tests.simulators.policies import json_body, make_request
+from tests.simulators.policies import compile_text, json_body, make_request
 
 FORM = "application/x-www-form-urlencoded"
 
@@ -114,6 +114,15 @@ def test_fields_become_attributes() -> None:
         with pytest.raises(Refusal, match=message) as caught:
             read_attributes((Attribute(name=name, origin=FromForm(name)),), request)
         assert caught.value.reason is Reason.UNREADABLE_BODY
+
+
+def test_records_tell_a_form_from_json() -> None:
+    """Where an attribute was read is named as the policy says it."""
+    text = (
+        "resources: [{name: r, action: a, body: form, attributes: {mood: body.mood},"
+        " match: {host: h, path: /, methods: [POST]}}]"
+    )
+    assert compile_text(text).route(make_request("POST", "h/")).target.read_from == (("mood", "form.mood"),)
 
 
 @given(

@@ -14,7 +14,9 @@ EVERYTHING = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 TEN = (ipaddress.ip_network("10.0.0.0/8"),)
 
 
-@pytest.mark.parametrize("address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8"])
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "93.184.216.34", "2606:4700::1111", "64:ff9b::8.8.8.8", "::ffff:8.8.8.8"]
+)
 def test_public_addresses_may_be_called(address: str) -> None:
     """Without a word of the operator's."""
     assert refusal_of(address) == ""

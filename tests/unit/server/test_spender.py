@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from extauthz.clock import Instant, SystemClock
-from extauthz.ports import Spend, SpendOutcome, Spent
+from extauthz.ports import SpendOutcome, Spent
 from extauthz.server import spender as spender_module
 from extauthz.server.spender import StateSpender
 from extauthz.state.store import open_store
@@ -20,6 +20,8 @@ from tests.unit.state.spend_contract import spend as make_spend
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from extauthz.model.spend import Spend
 
 PATIENCE = 5.0
 

@@ -12,7 +12,8 @@ from extauthz.clock import Instant
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.identity.authenticate import authenticate
 from extauthz.model.reason import Reason
-from extauthz.ports import NeedsEvidence, Spend, SpendOutcome, Spent
+from extauthz.model.spend import Spend
+from extauthz.ports import NeedsEvidence, SpendOutcome, Spent
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import outcome_of
 from tests.simulators.tokens import NOW

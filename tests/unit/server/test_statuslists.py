@@ -1,4 +1,4 @@
-"""Status lists are fetched when needed and before they are too old; a provider that is down costs nothing until then."""
+"""Status lists are fetched when needed, and again before they are too old; an outage costs nothing until then."""
 
 from __future__ import annotations
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from extauthz.clock import Instant
 from extauthz.model.reason import Reason
-from extauthz.ports import Spend, SpendOutcome, Spent
+from extauthz.model.spend import Spend
+from extauthz.ports import SpendOutcome, Spent
 from extauthz.state.spends import Order
 from tests.simulators.tokens import NOW
 

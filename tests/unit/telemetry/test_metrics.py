@@ -48,6 +48,19 @@ def test_decisions_under_way_are_shown() -> None:
     assert samples_of(metrics)["extauthz_inflight{}"] == 1
 
 
+def test_one_registry_is_in_force() -> None:
+    """A newly loaded registry replaces the one before; a rejected one is counted and changes nothing."""
+    metrics = Metrics()
+    metrics.registry_loaded("a")
+    metrics.registry_loaded("b")
+    metrics.registry_rejected()
+    samples = samples_of(metrics)
+    assert samples["extauthz_registry_info{revision=b}"] == 1
+    assert "extauthz_registry_info{revision=a}" not in samples
+    assert samples["extauthz_registry_loads_total{outcome=loaded}"] == 2
+    assert samples["extauthz_registry_loads_total{outcome=rejected}"] == 1
+
+
 def test_one_policy_is_in_force() -> None:
     """A newly loaded policy replaces the one before; a rejected one is counted and changes nothing."""
     metrics = Metrics()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from extauthz.identity.rules import Profile
 from extauthz.model.reason import Reason
 from extauthz.model.request import Source
 from extauthz.ports import NOTHING, Fetched, KeysOf, Need
@@ -17,6 +16,9 @@ from extauthz.tokentools.steps import NOT_MADE, REFUSED
 from tests.simulators.profiles import profile
 from tests.simulators.registry import registry
 from tests.simulators.tokens import NOW, MemoryKeys, TokenMaker
+
+if TYPE_CHECKING:
+    from extauthz.identity.rules import Profile
 
 MAKER = TokenMaker()
 KEYS = MAKER.key_source()
@@ -174,7 +176,8 @@ def test_a_token_bound_to_a_key_is_accepted_but_for_its_proof() -> None:
 
 def test_nothing_secret_is_told() -> None:
     """Neither the signature, nor a token inside a claim; and nothing that steers a terminal."""
-    token = MAKER.mint(note=SECRET, inner={"list": [SECRET], "number": 3}, escape="\x1b[2J", **{"\x1b]0;x\x07": 1})
+    hostile: dict[str, Any] = {"note": SECRET, "inner": {"list": [SECRET], "number": 3}, "\x1b]0;x\x07": "\x1b[2J"}
+    token = MAKER.mint(**hostile)
     text = told(inspected(token))
     assert token.rsplit(".", maxsplit=1)[-1] not in text
     assert SECRET not in text

@@ -80,7 +80,12 @@ def test_a_route_knows_the_smallest_age_that_its_rules_ask_for() -> None:
 
 @pytest.mark.parametrize(
     ("argument", "says"),
-    [("{max_age: 0s}", "one second"), ("{max_age: 0.5}", "one second"), ("{}", "max_age"), ("{max_aeg: 1m}", "max_age")],
+    [
+        ("{max_age: 0s}", "one second"),
+        ("{max_age: 0.5}", "one second"),
+        ("{}", "max_age"),
+        ("{max_aeg: 1m}", "max_age"),
+    ],
 )
 def test_an_age_that_no_fetch_could_meet_is_refused(argument: str, says: str) -> None:
     """At load, with the place."""

@@ -1,0 +1,33 @@
+"""What an allow uses up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from extauthz.clock import Instant
+    from extauthz.model.reason import Reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """Something that can be used only so often, taken when the request is otherwise allowed.
+
+    Attributes:
+        kind: what sort, for metrics and records (`dpop_proof`).
+        key: names it; a digest, never a secret.
+        limit: how often it may be used until `until`.
+        until: first instant at which it can be forgotten.
+        refused: the reason when it is used up.
+        detail: the sentence for the client then.
+        again_at: the first instant at which it can be used again; None when that is never, or not known.
+    """
+
+    kind: str
+    key: bytes
+    limit: int = 1
+    until: Instant
+    refused: Reason
+    detail: str = ""
+    again_at: Instant | None = None

@@ -1,0 +1,67 @@
+"""Everything in memory that decisions look at, and who keeps it up to date: opened together, by settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from extauthz.pipeline import Views
+from extauthz.registry.index import Registry
+from extauthz.registry.live import LiveRegistry
+from extauthz.server.authorities import AuthorityFiles, authority_files
+from extauthz.server.egress import egress_of
+from extauthz.server.epochs import Epochs
+from extauthz.server.evidence import IssuerEvidence
+from extauthz.server.nonces import nonces_from
+from extauthz.server.profiles import from_settings
+from extauthz.server.statekeeper import StateKeeper
+
+if TYPE_CHECKING:
+    from extauthz.clock import Clock
+    from extauthz.config.settings import Settings
+    from extauthz.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdings:
+    """What is held.
+
+    Attributes:
+        issuers: keys, introspection answers and status lists, and what fetches them.
+        state: the state store: API keys, and what can be used up.
+        authorities: certificate authorities from files.
+        registry: declared identities and role bindings.
+        views: all of it, as the core sees it.
+    """
+
+    issuers: IssuerEvidence
+    state: StateKeeper
+    authorities: AuthorityFiles
+    registry: LiveRegistry
+    views: Views
+
+
+def open_holdings(settings: Settings, clock: Clock, metrics: Metrics) -> Holdings:
+    """Return what is held by these settings; nothing of it runs yet.
+
+    Raises:
+        ConfigError: a file that the settings name cannot be used.
+    """
+    issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics)
+    authorities = AuthorityFiles(authority_files(settings))
+    state = StateKeeper(settings.state, clock)
+    metrics.follow_state(state.counts)
+    registry = LiveRegistry(None if settings.registry.paths else Registry())
+    epochs = Epochs({**issuers.epochs, "registry": registry.epoch, "authorities": authorities.epoch, **state.epochs})
+    views = Views(
+        keys=issuers.keys,
+        profiles=from_settings(settings),
+        epochs=epochs,
+        introspections=issuers.introspections,
+        status_lists=issuers.status_lists,
+        api_keys=state.api_keys,
+        nonces=nonces_from(settings),
+        authorities=authorities,
+        registry=registry,
+    )
+    return Holdings(issuers=issuers, state=state, authorities=authorities, registry=registry, views=views)

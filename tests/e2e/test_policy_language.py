@@ -1,0 +1,138 @@
+"""Resources told apart by headers, bodies and forms, and a team's file, behind a real Envoy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from extauthz.demo.ask import Ask
+from extauthz.demo.run import find_record
+from extauthz.demo.stage import Script, Stage
+from tests.e2e.asks import eventually
+from tests.e2e.conftest import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.envoy
+
+ROOT_FILE = """\
+root: true
+owner: platform
+includes: [teams/orders.yaml]
+namespaces: {orders: {hosts: api.example.com, owner: team-orders}}
+lists: {calm: [low, normal]}
+forbids:
+  - {id: nobody-deletes, on: "*", when: resource.name == "order" && resource.action == "delete"}
+"""
+
+TEAM_FILE = """\
+namespace: orders
+constants: {largest: 5}
+resources:
+  - name: order
+    action: create
+    credential: none
+    match: {host: api.example.com, path: /orders, methods: [POST], body: {type: new}}
+    attributes: {size: {from: body.size, type: int, default: 1}}
+  - name: order
+    action: delete
+    credential: none
+    match: {host: api.example.com, path: /orders, methods: [POST], body: {type: delete}}
+    attributes: {size: {from: body.size, type: int, default: 1}}
+  - name: mood
+    action: set
+    credential: none
+    body: form
+    match: {host: api.example.com, path: /mood, methods: [POST], headers: {x-version: ["1", "2"]}}
+    attributes: {mood: {from: body.mood, one_of: $calm}}
+permits:
+  - {id: small-orders, who: anyone, may: order.create, when: resource.size <= constants.largest, record: sampled}
+  - {id: moods, who: anyone, may: "*"}
+""".replace('may: "*"', "may: mood.set")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Run a policy of a root and a team."""
+    folder = tmp_path_factory.mktemp("language")
+    policy = folder / "policy"
+    (policy / "teams").mkdir(parents=True)
+    (policy / "root.yaml").write_text(ROOT_FILE)
+    (policy / "teams" / "orders.yaml").write_text(TEAM_FILE)
+
+    def change(settings: dict[str, Any]) -> None:
+        settings["policy"] = [str(policy / "root.yaml")]
+
+    with Stage(Script(root=ROOT, folder=folder, change_settings=change)) as running:
+        yield running
+
+
+JSON = "application/json"
+FORM = "application/x-www-form-urlencoded"
+
+
+def post(stage: Stage, path: str, body: str, content_type: str, **headers: str) -> tuple[int, str]:
+    """Return status and reason."""
+    lines = [("content-type", content_type), *((name.replace("_", "-"), value) for name, value in headers.items())]
+    answer = stage.edge.send(Ask(method="POST", path=path, headers=tuple(lines), body=body.encode()))
+    return answer.status, answer.headers.get("x-extauthz-reason", "")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        ('{"type": "new"}', 200, ""),
+        ('{"type": "new", "size": 5}', 200, ""),
+        ('{"type": "new", "size": 6}', 403, "no_permit"),
+        ('{"type": "delete"}', 403, "forbidden"),
+        ('{"type": "New"}', 403, "no_resource"),
+        ("{}", 403, "no_resource"),
+        ('{"type": "new", "type": "delete"}', 400, "unreadable_body"),
+        ('{"type": "new", "Type": "delete"}', 400, "unreadable_body"),
+        ("type=new", 400, "unreadable_body"),
+        ("", 400, "unreadable_body"),
+    ],
+)
+def test_the_body_says_what_is_meant(stage: Stage, body: str, status: int, reason: str) -> None:
+    """Also when the same question was decided a moment before."""
+    for _ in range(2):
+        assert post(stage, "/orders", body, JSON) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "version", "status", "reason"),
+    [
+        ("mood=low", "1", 200, ""),
+        ("mood=n%6Frmal", "2", 200, ""),
+        ("mood=low", "3", 403, "no_resource"),
+        ("mood=angry", "1", 400, "unreadable_body"),
+        ("mood=low&mood=normal", "1", 400, "unreadable_body"),
+        ("mood=low&mood[]=normal", "1", 400, "unreadable_body"),
+        ("mood=low;x=1", "1", 400, "unreadable_body"),
+        ("mood=low&_method=DELETE", "1", 400, "unreadable_body"),
+    ],
+)
+def test_a_header_and_a_form_say_what_is_meant(stage: Stage, body: str, version: str, status: int, reason: str) -> None:
+    """A kept decision for one value of the header is none for another."""
+    for _ in range(2):
+        assert post(stage, "/mood", body, FORM, x_version=version) == (status, reason)
+
+
+def test_records_say_whose_decision_it_was(stage: Stage) -> None:
+    """The team's permit, and the root's forbid."""
+    for body, rule, namespace, owner in (
+        ('{"type": "new", "size": 2}', "orders/small-orders", "orders", "team-orders"),
+        ('{"type": "delete", "size": 2}', "nobody-deletes", None, "platform"),
+    ):
+        post(stage, "/orders", body, JSON)
+        found: list[dict[str, object] | None] = []
+
+        def is_recorded(rule: str = rule, found: list[dict[str, object] | None] = found) -> bool:
+            found.append(find_record(stage.records.read_text().splitlines(), f'"rule":"{rule}"'))
+            return found[-1] is not None
+
+        assert eventually(is_recorded)
+        record = found[-1] or {}
+        assert (record.get("namespace"), record["policy_owner"]) == (namespace, owner)
