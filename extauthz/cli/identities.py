@@ -99,7 +99,7 @@ def _warn_of_doubts(settings: Settings, registry: Registry) -> None:
     from extauthz.errors import FileError  # noqa: PLC0415 — see above
     from extauthz.policy.compile import compile_policy  # noqa: PLC0415 — see above
     from extauthz.registry.doubts import find_doubts  # noqa: PLC0415 — see above
-    from extauthz.server.app import policy_context  # noqa: PLC0415 — see above
+    from extauthz.server.policyfaces import policy_context  # noqa: PLC0415 — see above
 
     attributes = None
     try:

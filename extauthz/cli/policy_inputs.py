@@ -39,7 +39,7 @@ def context_from(config: Path) -> PolicyContext:
         ConfigError: the settings are wrong.
     """
     from extauthz.config.load import load_settings  # noqa: PLC0415 — loaded only when it is needed
-    from extauthz.server.app import policy_context  # noqa: PLC0415 — see above
+    from extauthz.server.policyfaces import policy_context  # noqa: PLC0415 — see above
 
     return policy_context(load_settings(config))
 

@@ -11,7 +11,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote, urlsplit
 
 from extauthz.client.errors import OutsideResourceError, TransportFailedError
@@ -68,21 +68,25 @@ class Resource:
         """
         home = urlsplit(self.identifier)
         url = f"{home.scheme}://{home.netloc}{target}" if target.startswith("/") else target
-        try:
-            parts = urlsplit(url)
-            inside = _VISIBLE.fullmatch(url) is not None and _origin_of(url) == _origin_of(self.identifier)
-        except ValueError:
-            inside = False
-        base = home.path.rstrip("/")
-        if (
-            not inside
-            or "@" in parts.netloc
-            or not _is_clean(parts.path)
-            or not (parts.path == base or parts.path.startswith(f"{base}/"))
-        ):
+        if not self._has(url):
             message = f"the address is not one of {self.identifier}; another resource needs a session of its own"
             raise OutsideResourceError(message)
         return url.partition("#")[0]
+
+    def _has(self, url: str) -> bool:
+        try:
+            parts = urlsplit(url)
+            same_origin = _origin_of(url) == _origin_of(self.identifier)
+        except ValueError:
+            return False
+        base = urlsplit(self.identifier).path.rstrip("/")
+        return (
+            same_origin
+            and "@" not in parts.netloc
+            and _VISIBLE.fullmatch(url) is not None
+            and _is_clean(parts.path)
+            and (parts.path == base or parts.path.startswith(f"{base}/"))
+        )
 
     def find_authorization_servers(self, claimed_url: str, transport: Transport) -> tuple[str, ...]:
         """Return who gives out tokens for the resource, by its metadata; none where that does not count.
@@ -91,24 +95,21 @@ class Resource:
             claimed_url: `resource_metadata` of a challenge. Only the address that follows from the identifier is asked.
             transport: sends the question, without any token.
         """
-        if claimed_url != self.metadata_url:
-            return ()
-        try:
-            answer = transport("GET", self.metadata_url, {"accept": "application/json"}, b"")
-        except TransportFailedError:
-            return ()
-        if answer.status != _OK or len(answer.body) > _MAX_METADATA_BYTES:
-            return ()
-        try:
-            document = json.loads(answer.body)
-        except (ValueError, RecursionError):
-            return ()
-        if not isinstance(document, dict) or document.get("resource") != self.identifier:
-            return ()
-        servers = document.get("authorization_servers")
+        document = self._read_metadata(transport) if claimed_url == self.metadata_url else {}
+        servers = document.get("authorization_servers") if document.get("resource") == self.identifier else None
         if not isinstance(servers, list):
             return ()
         return tuple(server for server in servers if isinstance(server, str) and self._may_be_asked(server))
+
+    def _read_metadata(self, transport: Transport) -> dict[str, Any]:
+        try:
+            answer = transport("GET", self.metadata_url, {"accept": "application/json"}, b"")
+            if answer.status != _OK or len(answer.body) > _MAX_METADATA_BYTES:
+                return {}
+            document = json.loads(answer.body)
+        except (TransportFailedError, ValueError, RecursionError):
+            return {}
+        return document if isinstance(document, dict) else {}
 
     def _may_be_asked(self, server: str) -> bool:
         """Return whether a secret may be sent there: by https, or on this machine if the resource is on it too."""

@@ -139,20 +139,25 @@ class Session:
         """Do the one thing that comes next; return whether the request shall be sent again."""
         challenge = refusal.challenge_for(self._token.scheme if self._token is not None else "bearer")
         if challenge is not None and refusal.status in {_UNAUTHORIZED, _FORBIDDEN}:
-            if challenge.error == "use_dpop_nonce":
-                proves = self._token is not None and self._token.sign is not None
-                return proves and bool(refusal.nonce) and attempt.begin(_Repair.NONCE)
-            if refusal.status == _UNAUTHORIZED and challenge.error == "insufficient_user_authentication":
-                return self._sign_in(challenge, attempt)
-            if refusal.status == _FORBIDDEN and challenge.error == "insufficient_scope":
-                return self._widen(challenge, attempt)
-            if refusal.status == _UNAUTHORIZED and challenge.error in {"", "invalid_token"}:
-                return attempt.begin(_Repair.TOKEN) and self._fetch(challenge, rejected=self._token)
-            return False
+            return self._answer(challenge, refusal, attempt)
         if refusal.approval is not None:
             seek = self._patience.approve
             return seek is not None and attempt.begin(_Repair.APPROVAL) and seek(refusal.approval)
         return self._wait(refusal, method, attempt)
+
+    def _answer(self, challenge: Challenge, refusal: Refusal, attempt: _Attempts) -> bool:
+        match refusal.status, challenge.error:
+            case 401, "use_dpop_nonce":
+                proves = self._token is not None and self._token.sign is not None
+                return proves and bool(refusal.nonce) and attempt.begin(_Repair.NONCE)
+            case 401, "insufficient_user_authentication":
+                return self._sign_in(challenge, attempt)
+            case 403, "insufficient_scope":
+                return self._widen(challenge, attempt)
+            case 401, "" | "invalid_token":
+                return attempt.begin(_Repair.TOKEN) and self._fetch(challenge, rejected=self._token)
+            case _:
+                return False
 
     def _sign_in(self, challenge: Challenge, attempt: _Attempts) -> bool:
         age = challenge.parameters.get("max_age", "")
@@ -183,7 +188,7 @@ class Session:
             self._wanted,
             scopes=tuple(sorted({*self._wanted.scopes, *challenge.words("scope")})),
             acr_values=acr_values or self._wanted.acr_values,
-            proof_algorithms=challenge.words("algs") if challenge.scheme == "dpop" else (),
+            proof_algorithms=challenge.words("algs") or self._wanted.proof_algorithms,
             authorization_servers=servers,
         )
         token = self._tokens(replace(self._wanted, max_age=max_age, rejected=rejected))
@@ -237,7 +242,7 @@ class _Attempts:
 
         After a pause a token may have expired and a nonce grown old: both may be mended once more.
         """
-        if seconds > self._left or self._waits == MAX_WAITS:
+        if self._left <= 0 or seconds > self._left or self._waits == MAX_WAITS:
             return False
         self._left -= seconds
         self._waits += 1

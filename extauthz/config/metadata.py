@@ -56,8 +56,8 @@ def to_metadata_url(resource: str) -> str:
     match = _RESOURCE.fullmatch(resource)
     if match is None or len(resource) > _MAX_RESOURCE_CHARACTERS or _has_dots(match["path"]):
         message = (
-            "`metadata` needs an `audience` that is an https URL, host in lower case, without user, query, fragment and "
-            "dot segments, for example https://api.example.com/orders"
+            "`metadata` needs an `audience` that is an https URL, host in lower case, without user, query, fragment "
+            "and dot segments, for example https://api.example.com/orders"
         )
         raise ValueError(message)
     # The one slash that ends the host is not part of a path (RFC 9728 section 3.1).

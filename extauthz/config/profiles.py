@@ -65,5 +65,8 @@ class ProfileSettings(Section):
             message = "give `audience`: tokens that were made for somebody else are not accepted"
             raise ValueError(message)
         if self.metadata is not None:
+            if not self.issuers:
+                message = "give `issuers`: `metadata` is for resources that take tokens"
+                raise ValueError(message)
             to_metadata_url(self.audience)
         return self

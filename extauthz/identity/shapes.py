@@ -5,7 +5,8 @@ what makes one meant for us. What each shape asks for beyond RFC 7519:
 
 - `oidc`: access tokens of providers that do not follow RFC 9068. `nonce`, `at_hash` or `c_hash` give an ID token away
   (OpenID Connect Core section 2 and 3.3.2.11): it was made for the client that shows it, and is refused unless the
-  operator says otherwise. The client goes by one of four names.
+  operator says otherwise. `events` gives away a security event or logout token (RFC 8417 section 2.2), which older
+  providers type `JWT` as well. The client goes by one of four names.
 - `github_actions`: the numbers of repository and owner never change and are never given to somebody else, their names
   are. `sub` may have the form with names, the form with numbers (`repo:OWNER@ID/REPO@ID:…`) or one of the
   organisation's own making; where it carries numbers, they must be those of the claims.
@@ -61,6 +62,8 @@ _KUBERNETES_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 def _verify_oidc(claims: Mapping[str, Any], rules: IssuerRules) -> None:
+    if "events" in claims:
+        raise Refusal(Reason.TOKEN_TYPE_WRONG, "Send an access token; this tells about an event.")
     if not rules.accept_id_tokens and any(name in claims for name in _ID_TOKEN_CLAIMS):
         raise Refusal(Reason.TOKEN_TYPE_WRONG, "Send an access token; ID tokens are for the client that got them.")
 

@@ -1,10 +1,11 @@
 """Headers of denials that tell a client how to go on: `WWW-Authenticate`, `Allow`, `Retry-After` and `DPoP-Nonce`.
 
-`WWW-Authenticate` (RFC 6750 section 3, RFC 9470 section 3, RFC 9449 section 7.1, RFC 9728 section 5.1) holds one challenge, in the scheme
+`WWW-Authenticate` (RFC 6750 section 3, RFC 9470 section 3, RFC 9449 section 7.1) holds one challenge, in the scheme
 that the resource declares. Only a request with several credentials, refused before its resource is known, gets one for
 each scheme that it tried. Each parameter of a challenge stands there once, and `realm` always, because a challenge
-needs a parameter. A request without a credential is told how to come, not what it did wrong (RFC 6750 section 3.1).
-Proof comes before policy: denials that reveal scopes or sign-in levels exist only for callers whose token was verified.
+needs a parameter; `resource_metadata` (RFC 9728 section 5.1) where the resource publishes any. A request without a
+credential is told how to come, not what it did wrong (RFC 6750 section 3.1). Proof comes before policy: denials that
+reveal scopes or sign-in levels exist only for callers whose token was verified.
 """
 
 from __future__ import annotations

@@ -18,9 +18,7 @@ import structlog
 
 from extauthz.audit.writer import RecordWriter
 from extauthz.clock import Clock, SystemClock
-from extauthz.config.evidence import all_introspect
 from extauthz.errors import ConfigError, Problem
-from extauthz.policy.compile import PolicyContext, ProfileFace
 from extauthz.policy.live import LivePolicy
 from extauthz.ports import NOTHING
 from extauthz.server.banner import banner
@@ -31,6 +29,7 @@ from extauthz.server.holdings import open_holdings
 from extauthz.server.listen import judge_listeners
 from extauthz.server.metrics_http import MetricsServer, Readiness
 from extauthz.server.policy_loader import PolicyLoader
+from extauthz.server.policyfaces import policy_context
 from extauthz.server.proxies import ProxyRegistry
 from extauthz.server.recall import Recall
 from extauthz.server.registry_loader import RegistryLoader
@@ -287,23 +286,6 @@ def _loaders(
 def _can_decide(live: LivePolicy, registry: LiveRegistry) -> bool:
     """Return whether there is everything that questions are decided by on their merits."""
     return live.current is not None and registry.current is not None
-
-
-def policy_context(settings: Settings) -> PolicyContext:
-    """Return what policy may refer to in the settings."""
-    profiles = {
-        name: ProfileFace(
-            audience=profile.audience,
-            realm=profile.realm,
-            api_key_header=profile.api_keys.header if profile.api_keys is not None else "",
-            proof_algorithms=profile.dpop.algorithms if profile.dpop is not None else (),
-            certificates=bool(profile.certificates.accept),
-            introspects=all_introspect(settings, profile),
-            metadata_url=profile.metadata_url,
-        )
-        for name, profile in settings.profiles.items()
-    }
-    return PolicyContext(profiles=profiles, acr=settings.acr)
 
 
 def _open_metrics(settings: Settings, metrics: Metrics, readiness: Callable[[], Readiness]) -> MetricsServer | None:

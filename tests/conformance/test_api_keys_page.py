@@ -16,7 +16,7 @@ from extauthz.identity.keyformat import ID_BYTES, SECRET_BYTES, make_key_text
 from extauthz.model.carriers import API_KEY_HEADERS
 from extauthz.model.reason import REASONS, Reason
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "credentials" / "api-keys.md").read_text(encoding="utf-8")

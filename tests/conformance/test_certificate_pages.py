@@ -17,7 +17,7 @@ from extauthz.identity.certificate_rules import BindingRule
 from extauthz.model.identity import Binding
 from extauthz.model.reason import REASONS, Reason
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 from extauthz.server.profiles import from_settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,7 +14,7 @@ from extauthz.errors import PolicyError
 from extauthz.limits import MAX_PROOF_BYTES, MAX_PROOF_ID_CHARACTERS, MAX_RSA_BITS, MIN_RSA_BITS
 from extauthz.model.reason import REASONS, Reason
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "credentials" / "dpop.md").read_text(encoding="utf-8")

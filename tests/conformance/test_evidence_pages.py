@@ -16,9 +16,9 @@ from extauthz.errors import PolicyError
 from extauthz.limits import MAX_STATUS_LISTS_BYTES
 from extauthz.model.reason import REASONS, Reason
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
 from extauthz.server.breaker import FAILURES, FIRST_PAUSE, LONGEST_PAUSE
 from extauthz.server.egress import rules_of
+from extauthz.server.policyfaces import policy_context
 from extauthz.telemetry.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,7 @@ from extauthz.identity.shapes import SHAPES
 from extauthz.limits import MAX_DELEGATION_DEPTH
 from extauthz.model.reason import REASONS, Reason
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 from extauthz.server.profiles import from_settings
 from tests.simulators.shapes import identify
 

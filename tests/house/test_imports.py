@@ -19,6 +19,7 @@ VIOLATIONS = {
     "sans-io": ("extauthz/request/path.py", "import socket"),
     "generated": ("extauthz/policy/combine.py", "from extauthz.gen.envoy.type.v3 import http_status_pb2"),
     "demo": ("extauthz/server/check.py", "from extauthz.demo import tour"),
+    "client": ("extauthz/server/check.py", "from extauthz import client"),
     "one-egress": ("extauthz/server/check.py", "import urllib3"),
 }
 """Contract → a file and the line that breaks it, and that breaks no other but the layers."""

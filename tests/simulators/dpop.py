@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.identity.dpop import DpopRules
 from extauthz.identity.htu import Origin
-from extauthz.model.spend import Spend
 from extauthz.ports import SpendOutcome, Spent
 from tests.simulators.tokens import NOW, TokenMaker, to_base64url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from extauthz.model.spend import Spend
 
 ORIGIN: Final = "https://api.example.com"
 RULES: Final = DpopRules(

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from extauthz.config.settings import Settings
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 from extauthz.server.profiles import from_settings
 
 ORIGIN = "https://api.example.com"

@@ -9,7 +9,7 @@ import pytest
 from extauthz.config.evidence import all_introspect
 from extauthz.config.insecure import weakenings
 from extauthz.config.settings import Settings
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from extauthz.config.settings import Settings
 from extauthz.errors import PolicyError
 from extauthz.model.request import Request
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 from extauthz.server.profiles import from_settings
 
 STATE = {"state": {"path": "state.db"}}

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 
 from extauthz.errors import Refusal
+from extauthz.identity.authenticate import authenticate
 from extauthz.identity.rules import Profile, TransactionRules
-from extauthz.model.identity import Identity
+from extauthz.model.identity import Credential, Identity
 from extauthz.model.reason import REASONS, Reason
+from extauthz.model.state import StateName
 from extauthz.ports import Evidence, Fetched, KeysOf, NeedsEvidence
-from tests.simulators.profiles import issuer_rules, profile, prove, request
+from tests.simulators.profiles import issuer_rules, profile, prove, request, sources
 from tests.simulators.tokens import NOW, MemoryKeys, TokenMaker
 
 SERVICE = TokenMaker(issuer="https://txn.example", kid="txn-1")
@@ -187,6 +189,18 @@ def test_the_decision_lasts_no_longer_than_the_transaction() -> None:
     assert isinstance(short, Identity)
     assert isinstance(long, Identity)
     assert (short.accepted_until, long.accepted_until) == (NOW + 65, NOW + 305)
+
+
+@pytest.mark.parametrize("sent", [{}, {"txn-token": (transaction(),)}], ids=["without", "with"])
+def test_a_kept_decision_rests_on_the_keys_of_the_service(sent: dict[str, tuple[str, ...]]) -> None:
+    """Also where no transaction came along: what a decision rests on does not depend on what it found."""
+    asked = request(f"Bearer {CALLER.mint()}", headers=sent)
+    seen = sources(KEYS)
+    authenticate(asked, Credential.BEARER, believing(), seen, NOW)
+    assert StateName("keys", SERVICE.issuer) in seen.ledger.names
+    plain = sources(KEYS)
+    authenticate(asked, Credential.BEARER, profile(), plain, NOW)
+    assert StateName("keys", SERVICE.issuer) not in plain.ledger.names
 
 
 def test_no_refusal_echoes_the_token() -> None:

@@ -1,10 +1,13 @@
 """Settings become verification profiles without losing or adding anything."""
 
 from extauthz.config.settings import Settings
+from extauthz.identity.certificate_rules import CertificateRules
 from extauthz.identity.rules import FixedValue, FromClaim, IssuerRules, MappingRules, Profile
 from extauthz.server.profiles import from_settings
 
 A, B = "https://a.example", "https://b.example"
+PLAIN = CertificateRules(leeway=5.0)
+"""No client certificates are accepted."""
 
 
 def settings(**profiles: object) -> Settings:
@@ -36,7 +39,12 @@ def test_every_setting_reaches_the_profile() -> None:
     mapping = MappingRules(kind=FixedValue("ci"), roles=FromClaim("realm_access.roles"))
     rules = IssuerRules(issuer=B, algorithms=("PS256",), leeway=0.0, max_lifetime=3600.0, mapping=mapping)
     assert profile == Profile(
-        name="strict", audience="https://api.example", realm="r", issuers={B: rules}, max_token_age=300.0
+        name="strict",
+        audience="https://api.example",
+        realm="r",
+        issuers={B: rules},
+        max_token_age=300.0,
+        certificates=PLAIN,
     )
 
 
@@ -44,7 +52,7 @@ def test_defaults_are_those_of_the_settings() -> None:
     """ES256 and RS256, five seconds, twelve hours, the plain claim names, no limit of age."""
     profile = from_settings(settings(api={"issuers": [A], "audience": "x"}))["api"]
     rules = IssuerRules(issuer=A, algorithms=("ES256", "RS256"), leeway=5.0, max_lifetime=43200.0)
-    assert profile == Profile(name="api", audience="x", issuers={A: rules})
+    assert profile == Profile(name="api", audience="x", issuers={A: rules}, certificates=PLAIN)
 
 
 def test_a_profile_believes_only_the_issuers_that_it_names() -> None:
