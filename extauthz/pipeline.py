@@ -22,6 +22,7 @@ from extauthz.model.decision import Decision, Target
 from extauthz.model.identity import ANONYMOUS, Identity
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, Verdict
+from extauthz.observing import Observing, observe
 from extauthz.policy.evaluate import evaluate
 from extauthz.ports import NO_EVIDENCE, NOTHING, Evidence, NeedsEvidence
 from extauthz.request.bounds import Proxy, require_within_bounds, require_within_tenants
@@ -147,6 +148,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
     views: Views,
     ruleset: Ruleset | None,
     evidence: Evidence = NO_EVIDENCE,
+    observing: Observing | None = None,
     at: Instant,
     decision_id: DecisionId,
 ) -> Answer | NeedsEvidence:
@@ -158,6 +160,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         views: in-memory facts.
         ruleset: the policy in force, None when none could be loaded.
         evidence: what was fetched since the last call for this request.
+        observing: requests that go through whatever comes out; None when everything is enforced.
         at: the instant of the decision, read after `evidence` was fetched.
         decision_id: name of this decision.
 
@@ -184,7 +187,9 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         attributes=case.attributes,
         next_nonce=case.next_nonce,
     )
-    return Answer(to_envoy(decision), decision, case.reusable, case.spends if decision.allowed else ())
+    spends = case.spends if decision.allowed else ()
+    decision = observe(decision, observing)
+    return Answer(to_envoy(decision), decision, case.reusable, spends)
 
 
 def _decide(  # noqa: PLR0913 — the same arguments

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from extauthz.clock import Instant
-    from extauthz.model.decision import Decision, Target
+    from extauthz.model.decision import Decision, Observed, Target
     from extauthz.model.identity import Identity, Principal
     from extauthz.model.registry import Registration
     from extauthz.model.request import Request
@@ -67,6 +67,7 @@ def to_record(decision: Decision, latency: float) -> Record:
         "format": RECORD_FORMAT,
     }
     _add_verdict(record, decision.verdict)
+    _add_observed(record, decision.observed)
     if decision.policy:
         record["policy"] = decision.policy
     if decision.proxy:
@@ -151,6 +152,25 @@ def to_rfc3339(at: Instant) -> str:
 @lru_cache(maxsize=4)
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _add_observed(record: Record, observed: Observed | None) -> None:
+    if observed is None:
+        return
+    record["mode"] = "observe"
+    if observed.removes:
+        record["would_remove"] = [to_recorded(name) for name in observed.removes[:MAX_RECORDED_LIST]]
+    deny = observed.would
+    if deny is None:
+        return
+    would: Record = {"outcome": "deny", "reason": deny.reason.value}
+    if deny.rule:
+        would["rule"] = deny.rule
+    if deny.remedies:
+        would["remedies"] = [to_published(remedy) for remedy in deny.remedies]
+    if deny.inner:
+        would["inner"] = to_recorded(deny.inner)
+    record["would"] = would
 
 
 def _add_verdict(record: Record, verdict: Verdict) -> None:

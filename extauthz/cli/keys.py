@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
 _LOCK_SECONDS: Final = 10.0
 _EXIT_MISSING: Final = 1
+_OVERLAP: Final = 86400.0
 _KINDS: Final = ", ".join(kind.value for kind in API_KEY_KINDS)
 _ONCE: Final = "This is the only time that the key is shown."
 
@@ -118,7 +119,7 @@ def list_(
     everything: Annotated[bool, typer.Option("--all", help="Also those that are revoked or have expired.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """List the keys, the oldest first. When one was last used is known to a few minutes."""
+    """List the keys, the oldest first. When one was last used is known to about a minute."""
     state, now = _state(config), SystemClock().now()
     with _reading(state) as connection:
         keys = [key for key in list_api_keys(connection) if everything or _is_alive(key, now)]
@@ -133,8 +134,11 @@ def rotate(
     key_id: Annotated[str, typer.Argument(metavar="KEY_ID", help="From `keys list`.")],
     *,
     overlap: Annotated[
-        float, typer.Option(parser=_duration, metavar="DURATION", help="How long the old key is still accepted.")
-    ] = 86400.0,
+        float,
+        typer.Option(
+            parser=_duration, metavar="DURATION", help="How long the old key is still accepted.", show_default="1d"
+        ),
+    ] = _OVERLAP,
     lifetime: Annotated[
         float | None,
         typer.Option(parser=_duration, metavar="DURATION", help="Of the new key; that of the old one unless given."),
@@ -216,7 +220,8 @@ def _show_new(text: str, key: ApiKey, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"key": text, **to_document(StoredApiKey(key=key), key.created_at)}, indent=2))
         return
-    typer.echo(f"API key {key.key_id} of {key.subject}, {len(key.scopes)} scopes. {_ONCE}", err=True)
+    scopes = f"scopes: {' '.join(sorted(key.scopes))}" if key.scopes else "no scopes"
+    typer.echo(f"API key {key.key_id} of {key.subject}, {scopes}. {_ONCE}", err=True)
     typer.echo(text)
 
 

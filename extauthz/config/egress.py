@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field
 
 from extauthz.config.section import Section
+
+_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*")
+"""A name or an address in lower case, without brackets, port and final dot."""
+
+
+def _host(value: str) -> str:
+    if _HOST.fullmatch(value) is None or (value.count(":") == 1):
+        message = "write only the name in lower case, for example www.example.com"
+        raise ValueError(message)
+    return value
 
 
 def _network(value: str) -> str:
@@ -30,7 +41,7 @@ def _proxy(value: str) -> str:
 class EgressSettings(Section):
     """The way out for everything that is fetched: keys, introspection, status lists."""
 
-    hosts: tuple[str, ...] = Field(
+    hosts: tuple[Annotated[str, AfterValidator(_host)], ...] = Field(
         default=(),
         description="Hosts that may be called besides those of the configured issuers and URLs, for example where a "
         "discovery document leads. Exact names, lower case, without a port.",

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 def weakenings(settings: Settings) -> list[str]:
     """Return a sentence for each weakening setting that is on: its name, and what it gives away."""
     found = []
+    if settings.mode == "observe":
+        enforced = ", ".join(settings.enforced_hosts)
+        found.append(
+            "mode=observe: NOTHING IS REFUSED"
+            + (f", except on {enforced}" if enforced else "")
+            + "; whatever policy says, requests go through and are only recorded"
+        )
     if settings.insecure.unauthenticated_proxies:
         found.append(
             "insecure.unauthenticated_proxies: whoever reaches a loopback or Unix listener may ask about any request"

@@ -64,4 +64,7 @@ class IntrospectionSettings(Section):
         if (self.endpoint is not None) == self.discovery:
             message = "give exactly one of endpoint, discovery"
             raise ValueError(message)
+        if self.endpoint is not None and not self.endpoint.startswith(("https://", "http://")):
+            message = "endpoint must be a URL, for example https://issuer.example/introspect"
+            raise ValueError(message)
         return self

@@ -160,6 +160,15 @@ class Settings(Section):
         default=(),
         description="A policy that only looks on: what it would answer otherwise is counted and recorded; empty is none.",
     )
+    mode: Literal["enforce", "observe"] = Field(
+        default="enforce",
+        description="`observe` (WEAKENS) lets every request of a known proxy through, and records what `enforce` would "
+        "have done.",
+    )
+    enforced_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="With `mode: observe`, hosts that are enforced already: exact names or `*.example.com`.",
+    )
     listeners: tuple[ListenerSettings, ...] = Field(default=(ListenerSettings(address="127.0.0.1:9191"),), min_length=1)
     proxies: tuple[ProxySettings, ...] = Field(default=(), description="Who may ask.")
     issuers: tuple[IssuerSettings, ...] = Field(default=(), description="Who may vouch for callers.")
@@ -196,6 +205,9 @@ class Settings(Section):
             if transactions is not None and transactions.issuer not in known:
                 message = f"profiles.{name}.transaction_tokens: its issuer is not configured under `issuers`"
                 raise ValueError(message)
+        if self.enforced_hosts and self.mode == "enforce":
+            message = "enforced_hosts: every host is enforced with `mode: enforce`; remove them, or set `mode: observe`"
+            raise ValueError(message)
         require_evidence_fits(self)
         require_state_fits(self)
         require_proofs_can_be_spent(self)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from extauthz.demo.judge import find_differences
+from extauthz.demo.visitor import visit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,7 +30,8 @@ class Visit:
 
     Attributes:
         expect: what was expected with the Envoy configuration of this run.
-        answer: the first answer.
+        answer: the first answer, or where the client repaired what was refused the last one of its first session.
+        on_the_way: refusals before that.
         milliseconds: of the fastest round trip through Envoy.
         differences: in words; empty when every answer was as expected.
     """
@@ -39,6 +41,7 @@ class Visit:
     answer: Answer
     milliseconds: float
     differences: tuple[str, ...]
+    on_the_way: tuple[Answer, ...] = ()
 
 
 @dataclass(slots=True)
@@ -79,17 +82,24 @@ def walk(stage: Stage, stops: Iterable[Stop], *, hardened: bool) -> Iterator[Vis
     for stop in stops:
         if stop.rotate:
             stage.issuer.rotate()
-        ask = wallet.sign(stop)
         expect = stop.hardened if hardened and stop.hardened is not None else stop.expect
-        answers = [stage.edge.send(ask) for _ in range(ROUNDS)]
-        differences = {text: None for answer in answers for text in find_differences(answer, expect)}
+        rounds = [_send(stage, stop, wallet) for _ in range(ROUNDS)]
+        differences = {text: None for answers in rounds for text in find_differences(answers[-1], expect)}
         yield Visit(
             stop=stop,
             expect=expect,
-            answer=answers[0],
-            milliseconds=1000 * min(answer.seconds for answer in answers),
+            answer=rounds[0][-1],
+            milliseconds=1000 * min(sum(answer.seconds for answer in answers) for answers in rounds),
             differences=tuple(differences),
+            on_the_way=tuple(rounds[0][:-1]),
         )
+
+
+def _send(stage: Stage, stop: Stop, wallet: Wallet) -> list[Answer]:
+    """Return what came back: one answer, or all that a client got until it was let through or gave up."""
+    if stop.by_client and stop.token is not None:
+        return visit(stage.edge, stage.issuer, stop.ask, stop.token.client, stop.token.wish.scope or "")
+    return [stage.edge.send(wallet.sign(stop))]
 
 
 def find_record(lines: Iterable[str], decision_id: str) -> dict[str, object] | None:

@@ -58,6 +58,12 @@ def _to_seen(visit: Visit) -> str:
     return ", ".join(f"{name}: {', '.join(values) or 'nothing'}" for name, values in seen.items())
 
 
+def _to_repairs(visit: Visit) -> str:
+    """Return what the client was refused for before it was let through."""
+    refused = ", ".join(to_short_challenge(answer.challenge) or answer.reason for answer in visit.on_the_way)
+    return f"after {refused}" if refused else ""
+
+
 def to_table(visits: Sequence[Visit]) -> Table:
     """Return the tour as a table, one row a stop."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True, header_style="bold")
@@ -71,7 +77,7 @@ def to_table(visits: Sequence[Visit]) -> Table:
             visit.stop.what,
             Text(str(answer.status), style=_STYLES.get(answer.status // 100, "")),
             answer.reason or ("by Envoy" if visit.expect.by_envoy else _ALLOWED if answer.status == _OK else "—"),
-            to_short_challenge(answer.challenge) or _to_seen(visit),
+            to_short_challenge(answer.challenge) or _to_repairs(visit) or _to_seen(visit),
             f"{visit.milliseconds:.1f}",
             Text(f"WRONG, expected {to_expectation(visit.expect)}", style="bold red")
             if visit.differences

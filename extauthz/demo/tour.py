@@ -66,6 +66,7 @@ class Stop:
         ask: the request without its token.
         token: sent as `authorization: Bearer …`; None for none.
         second_token: a second `authorization` line.
+        by_client: sent by `extauthz.client`, which starts with `token` and gets what refusals ask for.
         rotate: the issuer changes its keys before this stop.
         expect: with `envoy/minimal.yaml`.
         hardened: with `envoy/hardened.yaml`; None when that is the same.
@@ -76,6 +77,7 @@ class Stop:
     ask: Ask
     token: Token | None = None
     second_token: Token | None = None
+    by_client: bool = False
     rotate: bool = False
     expect: Expect
     hardened: Expect | None = None
@@ -179,6 +181,14 @@ TOUR: Final = (
         token=Token(client="alice-laptop", wish=Wish(acr=PHISHING_RESISTANT)),
         expect=OK,
     ),
+    Stop(
+        who="alice's client",
+        what="… which steps up by itself",
+        ask=APPROVAL,
+        token=Token(client="alice-laptop", wish=Wish(scope="payments:approve")),
+        by_client=True,
+        expect=OK,
+    ),
     # --- tricks ---
     Stop(
         who="reporting",
@@ -273,6 +283,14 @@ TOUR: Final = (
         what="… with the scope that was asked for",
         ask=deploy('{"environment": "production"}'),
         token=RELEASE,
+        expect=OK,
+    ),
+    Stop(
+        who="pipeline's client",
+        what="… which gets that scope by itself",
+        ask=deploy('{"environment": "production"}'),
+        token=PIPELINE,
+        by_client=True,
         expect=OK,
     ),
     Stop(

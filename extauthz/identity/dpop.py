@@ -133,7 +133,7 @@ def verify_possession(  # noqa: PLR0913 — everything that the argument rests o
     except JoseError as error:
         _refuse("The proof's `jwk` must be the public key that signed it, and only that.", inner=str(error))
     # 3. The token is bound to this key.
-    if thumbprint != _bound_thumbprint(claims_of_token):
+    if thumbprint != bound_thumbprint(claims_of_token):
         detail = "Sign the proof with the key that the token was requested with."
         raise Refusal(Reason.BINDING_MISMATCH, detail, inner="the proof's key is not `cnf.jkt`")
     # 4. Signature.
@@ -187,8 +187,11 @@ def _parse(unverified_proof: str) -> UnverifiedJws:
         _refuse(f"The proof must be one compact JWS of at most {MAX_PROOF_BYTES} bytes.", inner=str(error))
 
 
-def _bound_thumbprint(claims_of_token: Mapping[str, Any]) -> str:
-    """Return the `jkt` that the token is bound to.
+def bound_thumbprint(claims_of_token: Mapping[str, Any]) -> str:
+    """Return the `jkt` that the token is bound to (RFC 9449 section 6).
+
+    Args:
+        claims_of_token: its claims, proven to be its issuer's words.
 
     Raises:
         Refusal: it is bound to no key, or to something else besides, which a proof of a key does not show.

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from extauthz.identity.authorities import AuthoritySource
     from extauthz.ledger import Ledger
     from extauthz.model.identity import Identity
+    from extauthz.model.spend import Spend
     from extauthz.ports import (
         ApiKeySource,
         Evidence,
         IntrospectionSource,
         KeySource,
         NonceSource,
-        Spend,
         StatusListSource,
     )
 

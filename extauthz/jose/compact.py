@@ -56,9 +56,7 @@ class UnverifiedJws:
     signature: bytes
 
 
-def parse_compact(
-    unverified_text: str, *, remember: bool = True, max_bytes: int = MAX_TOKEN_BYTES
-) -> UnverifiedJws:
+def parse_compact(unverified_text: str, *, remember: bool = True, max_bytes: int = MAX_TOKEN_BYTES) -> UnverifiedJws:
     """Return the parts of a compact JWS.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from extauthz.model.reason import Reason
-from extauthz.model.verdict import Allow, Verdict
+from extauthz.model.verdict import Allow, Deny, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,19 @@ class Target:
     sampled: frozenset[RuleId] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What enforcing would have done to a request that was only observed.
+
+    Attributes:
+        would: the denial; None when it would have gone through as well.
+        removes: names of the credential headers and query parameters (`?name`) it carries that would not have gone on.
+    """
+
+    would: Deny | None = None
+    removes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One answer and how it came about. Whatever was not reached stays None.
@@ -81,6 +94,7 @@ class Decision:
         policy: revision of the ruleset that decided; empty when none was loaded.
         shadow: where it appears what the policy that runs as a shadow says; None when none runs.
         next_nonce: for the client's next DPoP proof; empty when there is nothing new to say.
+        observed: what enforcing would have done; None when this decision is enforced.
     """
 
     decision_id: DecisionId
@@ -94,6 +108,7 @@ class Decision:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     shadow: Shadow | None = field(default=None, compare=False)
     next_nonce: str = ""
+    observed: Observed | None = None
 
     @property
     def allowed(self) -> bool:

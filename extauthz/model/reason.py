@@ -55,6 +55,7 @@ class Reason(StrEnum):
     TASK_BOUNDARY = "task_boundary"
     BUDGET_EXHAUSTED = "budget_exhausted"
     RATE_EXCEEDED = "rate_exceeded"
+    SESSION_ENDED = "session_ended"
     RISK_TOO_HIGH = "risk_too_high"
     UNFAMILIAR_ACTION = "unfamiliar_action"
     WORKFLOW_DEPARTURE = "workflow_departure"
@@ -153,6 +154,7 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.TASK_BOUNDARY: ReasonSpec(403, "This is not part of the caller's task."),
     Reason.BUDGET_EXHAUSTED: ReasonSpec(403, "The budget for this is used up."),
     Reason.RATE_EXCEEDED: ReasonSpec(429, "This was done too often."),
+    Reason.SESSION_ENDED: ReasonSpec(403, "The caller's session has ended, or is not known."),
     Reason.RISK_TOO_HIGH: ReasonSpec(403, "The risk is too high at the moment."),
     Reason.UNFAMILIAR_ACTION: ReasonSpec(403, "The caller never did this before."),
     Reason.WORKFLOW_DEPARTURE: ReasonSpec(403, "This is not the next step of the caller's workflow."),

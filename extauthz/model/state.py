@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+STANDING: Final = ("approval", "ticket", "posture", "task", "session", "risk", "familiar", "workflow")
+"""The kinds of facts that requirements ask for (`model/standing_facts.py`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,10 +14,9 @@ class StateName:
     """Names one changeable fact.
 
     Attributes:
-        kind: what sort of fact. `keys` (of an issuer), `introspection` (of a token, by issuer and digest), `status_list`
-            (by issuer and URI), `api_key` (by its public part), `authorities` (by file), `registry` (the whole of it),
-            and the kinds of state that requirements ask for: `approval ticket posture task session risk familiar
-            workflow budget freeze`.
+        kind: what sort of fact. `keys` (of an issuer), `introspection` (of a token, by issuer and digest),
+            `status_list` (by issuer and URI), `api_key` (by its public part), `authorities` (by file), `registry` (the
+            whole of it), and those of `STANDING`.
         of: whose, or which one.
     """
 

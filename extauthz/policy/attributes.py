@@ -224,6 +224,8 @@ def _closed(attribute: Attribute, value: AttributeValue) -> AttributeValue:
         raise _refusal(attribute, "must not be empty")
     if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_LENGTH:
         raise _refusal(attribute, f"must have at most {MAX_ATTRIBUTE_LENGTH} characters")
+    if isinstance(value, str) and "\0" in value:
+        raise _refusal(attribute, "must not hold a NUL")
     if attribute.one_of and value not in attribute.one_of:
         raise _refusal(attribute, "must be one of " + ", ".join(str(choice) for choice in attribute.one_of))
     return value

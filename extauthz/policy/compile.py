@@ -54,10 +54,12 @@ class PolicyContext:
     Attributes:
         profiles: verification profiles by name; None leaves the names in policies unchecked.
         acr: for each authentication context the others that also satisfy it.
+        spends: whether there is a state, in which uses are counted.
     """
 
     profiles: Mapping[str, ProfileFace] | None = None
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    spends: bool = True
 
 
 def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Ruleset:
@@ -158,6 +160,7 @@ def _compile_rules(parts: Parts, declarations: Sequence[Declaration], context: P
         TargetTable([*((target, "") for target in parts.damaged), *targets]),
         _surroundings(declarations, context, parts.damaged),
         parts.constants,
+        parts.windows,
         {part.id: written.at("id") for part, written in parts.rules if not parts.ground_of(written).namespace},
     )
     for part, written in parts.rules:
@@ -215,7 +218,9 @@ def _surroundings(
                 f"resource.{name}": Fact(kind, tuple(str(choice) for choice in choices))
                 for name, (kind, choices) in visible
             }
-            known[visible] = Surroundings(".".join(each.target), {**shared, **attributes}, context.acr)
+            known[visible] = Surroundings(
+                ".".join(each.target), {**shared, **attributes}, context.acr, spends=context.spends
+            )
         found.setdefault(each.target, known[visible])
     return found
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
+from extauthz.durations import Duration
 from extauthz.model.identity import Kind
 from extauthz.model.request import METHODS
 from extauthz.validation import did_you_mean, wrong
@@ -323,6 +324,25 @@ class NamespacePart(Part):
     owner: Text = Field(description="Who answers for it.")
 
 
+class FreezePart(Part):
+    """A time in which no window of the name is open. A date alone is its beginning, for `to` its end."""
+
+    since: Text = Field(alias="from", description="Local time of its beginning.")
+    until: Text = Field(alias="to", description="Local time of its end.")
+    why: Text = Field(description="For people who are refused then.")
+
+
+class WindowPart(Part):
+    """Recurring times at which something may be done; local times of its zone."""
+
+    rules: Words = Field(description="RFC 5545 recurrence rules; any of them opens it.")
+    starts: Text = Field(description="Local time of the first opening: `2026-01-06T09:00`.")
+    lasts: Duration = Field(description="How long each opening lasts.")
+    zone: Text = Field(description="Time zone: `Europe/Vienna`, `UTC`.")
+    skipped: Words = Field(default=(), alias="except", description="Dates on which it does not open.")
+    freezes: tuple[FreezePart, ...] = Field(default=(), description="When it is closed whatever the rules say.")
+
+
 class HeadPart(Part):
     """What a policy file says about itself, and what it gives names to."""
 
@@ -333,3 +353,4 @@ class HeadPart(Part):
     includes: Words = Field(default=(), description="Further files, by path from this one.")
     constants: dict[Text, Scalar] = Field(default={}, description="Values for conditions, as `constants.NAME`.")
     lists: dict[Text, Words] = Field(default={}, description="Lists of texts, meant by `$NAME` where texts stand.")
+    windows: dict[Text, WindowPart] = Field(default={}, description="Change windows, by the name that rules use.")

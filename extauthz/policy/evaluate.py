@@ -30,7 +30,7 @@ def evaluate(rules: RouteRules, facts: Facts) -> Verdict:
 
 
 def outcome_of(rule: Forbid | Guard | Permit, facts: Facts) -> Outcome | None:
-    """Return what becomes of one rule; None when it does not apply, or is a forbid that its `unless` lifts for nothing."""
+    """Return what becomes of one rule; None when it does not apply, or is lifted without using anything up."""
     match rule:
         case Forbid():
             return _forbid(rule, facts)

@@ -12,7 +12,7 @@ from extauthz.includes import included_name
 from extauthz.policy.document import ForbidPart, GuardPart, HeadPart, Part, PermitPart, ResourcePart
 from extauthz.policy.homes import ANYWHERE, Ground, find_grounds
 from extauthz.policy.lists import expand_lists
-from extauthz.policy.shared import share_constants, share_lists
+from extauthz.policy.shared import share_constants, share_lists, share_windows
 from extauthz.policy.written import Written, collecting
 from extauthz.validation import did_you_mean, problems_of
 from extauthz.yamlfile import read_yaml
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from extauthz.errors import Problem
     from extauthz.model.facts import AttributeValue
     from extauthz.policy.targets import TargetName
+    from extauthz.policy.windows import Window
     from extauthz.yamlfile import Path
 
 RulePart = GuardPart | ForbidPart | PermitPart
@@ -43,6 +44,7 @@ class Parts:
         damaged: resources that are not well-formed but name themselves; rules may speak of them.
         grounds: where each file belongs, by its name; a file that belongs nowhere is not here.
         constants: what conditions can name, by namespace.
+        windows: change windows by name, by namespace.
         problems: what is wrong.
     """
 
@@ -51,6 +53,7 @@ class Parts:
     damaged: list[TargetName] = field(default_factory=list)
     grounds: dict[str, Ground] = field(default_factory=dict)
     constants: Mapping[str, Mapping[str, AttributeValue]] = field(default_factory=dict)
+    windows: Mapping[str, Mapping[str, Window]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
     def ground_of(self, written: Written) -> Ground:
@@ -75,6 +78,7 @@ def read_parts(files: Mapping[str, bytes]) -> Parts:
     named = [(parts.ground_of(written).namespace, head, written) for head, written in heads]
     parts.constants = share_constants(named, parts.problems)
     lists = share_lists(named, parts.problems)
+    parts.windows = share_windows(named, parts.problems)
     for namespace, _, top in named:
         file = expand_lists(top.file, _SECTIONS, lists[namespace], parts.problems)
         _read_sections(file.data, Written(file, ()), parts)

@@ -18,8 +18,6 @@ from extauthz.model.verdict import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from extauthz.clock import Instant
-
 _ORDER: Final[tuple[type[Remedy], ...]] = (
     StepUp,
     ObtainScopes,
@@ -43,31 +41,31 @@ def merge_remedies(remedies: Sequence[Remedy | None]) -> tuple[Remedy, ...] | No
     """
     if not remedies:
         return None
-    scopes: set[str] = set()
-    step_up: StepUp | None = None
-    opens_at: Instant | None = None
-    merged: dict[Remedy, None] = {}
+    merged: dict[type[Remedy], dict[Remedy, None]] = {}
     for remedy in remedies:
-        match remedy:
-            case ObtainScopes():
-                scopes.update(remedy.scopes)
-            case StepUp():
-                step_up = remedy if step_up is None else _both(step_up, remedy)
-                if step_up is None:
-                    return None
-            case WaitUntil():
-                opens_at = remedy.opens_at if opens_at is None else max(opens_at, remedy.opens_at)
-            case SeekApproval() | PresentTicket() | ReportPosture() | BeginTask():
-                merged[remedy] = None
-            case _:  # None, and what is no remedy of a policy
-                return None
-    if step_up is not None:
-        merged[step_up] = None
-    if scopes:
-        merged[ObtainScopes(tuple(sorted(scopes)))] = None
-    if opens_at is not None:
-        merged[WaitUntil(opens_at)] = None
-    return tuple(sorted(merged, key=lambda each: _ORDER.index(type(each))))
+        if remedy is None or type(remedy) not in _ORDER:
+            return None
+        alike = merged.setdefault(type(remedy), {})
+        together = _together([*alike, remedy])
+        if together is None:
+            return None
+        merged[type(remedy)] = dict.fromkeys(together)
+    return tuple(remedy for kind in _ORDER for remedy in merged.get(kind, ()))
+
+
+def _together(alike: Sequence[Remedy]) -> Sequence[Remedy] | None:
+    """Return what remedies of one kind amount to; None when they cannot all be had."""
+    first, second = alike[0], alike[-1]
+    match first, second:
+        case ObtainScopes(), ObtainScopes():
+            return (ObtainScopes(tuple(sorted({*first.scopes, *second.scopes}))),)
+        case StepUp(), StepUp():
+            both = _both(first, second)
+            return None if both is None else (both,)
+        case WaitUntil(), WaitUntil():
+            return (max(first, second, key=lambda each: each.opens_at),)
+        case _:
+            return alike
 
 
 def _both(first: StepUp, second: StepUp) -> StepUp | None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from extauthz.policy.reading import RulePart
     from extauthz.policy.surroundings import Surroundings
     from extauthz.policy.targets import TargetName, TargetTable
+    from extauthz.policy.windows import Window
     from extauthz.policy.written import Written
 
 _RULE_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
@@ -55,6 +56,7 @@ class Rulebook:
         table: every target that rules may speak of.
         surroundings: what rules can see, by target; a target that is not here is damaged and gets no rules.
         constants: what conditions can name, by namespace.
+        windows: change windows by name, by namespace.
         root_ids: where the rules of the root stand, by id; a team's rule is never called like one of them.
         homes: whose each rule is, by its full id.
         recorded: what permits say about records of their allows, by full id.
@@ -65,6 +67,7 @@ class Rulebook:
     table: TargetTable
     surroundings: Mapping[TargetName, Surroundings]
     constants: Mapping[str, Mapping[str, AttributeValue]] = field(default_factory=dict)
+    windows: Mapping[str, Mapping[str, Window]] = field(default_factory=dict)
     root_ids: Mapping[str, Written] = field(default_factory=dict)
     homes: dict[RuleId, Home] = field(default_factory=dict)
     recorded: dict[RuleId, Record | None] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Rulebook:
             base = self.surroundings.get(target)
             if base is None:
                 continue
-            around = self._with_constants(base, ground.namespace)
+            around = self._with_names(base, ground.namespace)
             if around not in compiled:
                 try:
                     compiled[around] = compile_rule(part, rule_id, written, around)
@@ -106,13 +109,13 @@ class Rulebook:
             permits=tuple(rule for rule in rules if isinstance(rule, Permit)),
         )
 
-    def _with_constants(self, base: Surroundings, namespace: str) -> Surroundings:
+    def _with_names(self, base: Surroundings, namespace: str) -> Surroundings:
         """Return what a rule of a namespace sees at a target."""
-        constants = self.constants.get(namespace, {})
-        if not constants:
+        constants, windows = self.constants.get(namespace, {}), self.windows.get(namespace, {})
+        if not constants and not windows:
             return base
         if (base, namespace) not in self._seen:
-            self._seen[base, namespace] = replace(base, constants=constants)
+            self._seen[base, namespace] = replace(base, constants=constants, windows=windows)
         return self._seen[base, namespace]
 
     def _check_id(self, rule_id: str, ground: Ground, written: Written) -> None:

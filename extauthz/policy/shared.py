@@ -9,6 +9,8 @@ import re
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from extauthz.policy.names import RESERVED_WORDS
+from extauthz.policy.windows import compile_window
+from extauthz.policy.written import collecting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from extauthz.errors import Problem
     from extauthz.model.facts import AttributeValue
     from extauthz.policy.document import HeadPart
+    from extauthz.policy.windows import Window
     from extauthz.policy.written import Written
 
 Value = TypeVar("Value")
@@ -46,6 +49,19 @@ def share_lists(
 ) -> dict[str, dict[str, tuple[str, ...]]]:
     """Return the lists that each namespace sees, by name; arguments as for `share_constants`."""
     return _share(heads, "lists", lambda head: head.lists, _LIST_NAME, problems)
+
+
+def share_windows(
+    heads: Sequence[tuple[str, HeadPart, Written]], problems: list[Problem]
+) -> dict[str, dict[str, Window]]:
+    """Return the change windows that each namespace sees, by name; arguments as for `share_constants`."""
+    compiled: dict[int, dict[str, Window]] = {}
+    for _, head, written in heads:
+        own = compiled[id(head)] = {}
+        for name, part in head.windows.items():
+            with collecting(problems):
+                own[name] = compile_window(name, part, written.at("windows", name))
+    return _share(heads, "windows", lambda head: compiled[id(head)], _LIST_NAME, problems)
 
 
 def _share(

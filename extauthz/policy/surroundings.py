@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cel_expr_python import cel
 
     from extauthz.model.facts import AttributeValue
+    from extauthz.policy.windows import Window
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,8 @@ class Surroundings:
         facts: every fact by flat name.
         acr: for each authentication context the others that also satisfy it.
         constants: values of the policy that conditions can name, by `constants.NAME`.
+        windows: change windows by name.
+        spends: whether uses can be counted here.
         environment: declares `facts` to CEL.
     """
 
@@ -34,6 +37,8 @@ class Surroundings:
     facts: Mapping[str, Fact]
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     constants: Mapping[str, AttributeValue] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
+    spends: bool = True
     environment: cel.Env = field(init=False)
 
     def __post_init__(self) -> None:

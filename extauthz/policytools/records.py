@@ -47,7 +47,7 @@ UNDECIDED: Final = frozenset({"overloaded", "internal_error", "evidence_unavaila
 _NOT_POLICY: Final = frozenset({Reason.PROXY_OUT_OF_BOUNDS.value})
 """Refusals by the settings, which no policy changes."""
 
-_UNPROVEN: Final = frozenset(
+UNPROVEN: Final = frozenset(
     reason.value
     for reason in Reason
     if reason.value.startswith(("token_", "credentials_", "issuer_", "audience_", "binding_", "proof_", "identity_"))
@@ -66,6 +66,12 @@ class Recorded:
 
     members: Mapping[str, Any]
     outcome: Outcome
+
+    @property
+    def judged(self) -> Outcome:
+        """Return what policy said: of a request that was only observed, what enforcing would have answered."""
+        would = self.members.get("would")
+        return Outcome(allowed=False, reason=str(would.get("reason", ""))) if isinstance(would, dict) else self.outcome
 
     @property
     def decision_id(self) -> str:
@@ -128,10 +134,11 @@ def lines_of(log: IO[bytes]) -> Iterator[bytes]:
 
 def unchangeable(recorded: Recorded) -> bool:
     """Return whether no policy changes the outcome: the request could not be read, or the settings refuse it."""
-    members, reason = recorded.members, recorded.outcome.reason
+    members, reason = recorded.members, recorded.judged.reason
     if reason in UNDECIDED:
         return False
-    return "host" not in members or reason in _NOT_POLICY or members.get("inner") == "tenant of the route"
+    inner = members.get("would", members).get("inner")
+    return "host" not in members or reason in _NOT_POLICY or inner == "tenant of the route"
 
 
 def to_given(recorded: Recorded) -> Given:
@@ -144,8 +151,8 @@ def to_given(recorded: Recorded) -> Given:
     if members.get("format") != RECORD_FORMAT:
         what = "a record of an older version"
         raise NotRecorded(what)
-    if recorded.outcome.reason in UNDECIDED:
-        what = f"a decision: it was {recorded.outcome.reason}"
+    if recorded.judged.reason in UNDECIDED:
+        what = f"a decision: it was {recorded.judged.reason}"
         raise NotRecorded(what)
     return Given(
         read_request=lambda: _to_request(members),
@@ -210,8 +217,8 @@ def _identify(recorded: Recorded, route: Route) -> Identity:
     if asked != wanted:
         what = f"a caller proven by {wanted[1]}, profile `{wanted[0]}`"
         raise NotRecorded(what)
-    if recorded.outcome.reason in _UNPROVEN:
-        raise Refusal(Reason(recorded.outcome.reason), inner="as recorded")
+    if recorded.judged.reason in UNPROVEN:
+        raise Refusal(Reason(recorded.judged.reason), inner="as recorded")
     if "subject" not in members:
         what = "who asked"
         raise NotRecorded(what)
@@ -332,7 +339,7 @@ def _refused_attribute(attribute: Attribute) -> Reason:
 
 def _was_evaluated(recorded: Recorded) -> bool:
     """Return whether rules were asked, so that attributes had been read before."""
-    return recorded.outcome.allowed or "rules" in recorded.members or recorded.outcome.reason == Reason.NO_PERMIT
+    return recorded.judged.allowed or "rules" in recorded.members or recorded.judged.reason == Reason.NO_PERMIT
 
 
 def find_decision(lines: Iterable[bytes], decision_id: str) -> Recorded | None:

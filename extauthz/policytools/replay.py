@@ -95,7 +95,7 @@ def outcome_of(recorded: Recorded, ruleset: Ruleset) -> Outcome:
         NotRecorded: that depends on what the record does not hold.
     """
     if unchangeable(recorded):
-        return recorded.outcome
+        return recorded.judged
     judged = judge_recorded(recorded, ruleset)
     if judged.missing:
         raise NotRecorded(judged.missing)

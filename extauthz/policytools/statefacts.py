@@ -13,12 +13,31 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from extauthz.clock import Instant
 from extauthz.model.identity import Kind
+from extauthz.model.standing_facts import (
+    Approval,
+    Familiarity,
+    Posture,
+    Risk,
+    SessionUse,
+    Task,
+    Ticket,
+    WorkflowPlace,
+)
 from extauthz.model.state import StateName
 from extauthz.policytools.formerror import FormError
 from extauthz.policytools.moments import parse_moment
 from extauthz.validation import did_you_mean
 
-STATE_VALUES: Final[dict[str, type]] = {}
+STATE_VALUES: Final[dict[str, type]] = {
+    "approval": Approval,
+    "ticket": Ticket,
+    "posture": Posture,
+    "task": Task,
+    "session": SessionUse,
+    "risk": Risk,
+    "familiar": Familiarity,
+    "workflow": WorkflowPlace,
+}
 """Kind of fact → the dataclass of `model/` that it is."""
 
 _NAMES: Final[dict[str, Any]] = {"Instant": Instant, "Kind": Kind, "Mapping": Mapping, "StateName": StateName}

@@ -53,7 +53,7 @@ def require_within_bounds(request: Request, proxy: Proxy) -> None:
 
     An unknown or empty `extauthz.` key is refused, since a typing error in a narrowing must not drop the narrowing.
     """
-    if proxy.hosts and not any(_matches(pattern, request.host) for pattern in proxy.hosts):
+    if proxy.hosts and not any(host_matches(pattern, request.host) for pattern in proxy.hosts):
         raise Refusal(Reason.PROXY_OUT_OF_BOUNDS, _HOST, inner="host")
     for key, value in request.context.items():
         if key.startswith(CONTEXT_PREFIX) and (key not in _KEYS or not value):
@@ -76,7 +76,8 @@ def require_within_tenants(identity: Identity, request: Request, proxy: Proxy) -
         raise Refusal(Reason.TENANT_MISMATCH, _NARROWED, inner="tenant of the route")
 
 
-def _matches(pattern: str, host: str) -> bool:
+def host_matches(pattern: str, host: str) -> bool:
+    """Return whether a canonical host is the one that a pattern names: exactly, or by one label for `*.`."""
     expected = _canonical_pattern(pattern)
     if not expected.startswith("*."):
         return host == expected

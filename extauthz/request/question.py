@@ -65,9 +65,6 @@ which is left out cannot have exceeded one. A digest of a larger body would cost
 _HEAVIEST: Final = 4096
 """Characters of a name; it bounds what one kept decision can weigh."""
 
-_EXACT: Final = ":lines"
-"""First of the names when lines are shown one by one (`encode_raw_headers`); no header is called that."""
-
 
 class Question(NamedTuple):
     """A question by name.
@@ -122,6 +119,7 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
         attributes.tls_session.sni,
         tuple(sorted(context.items())) if context else (),
         request.HasField("http"),
+        bool(http.header_map.headers),
     )
     if len(raw) > _HEAVIEST and _weight(name) > _HEAVIEST:
         return None
@@ -136,7 +134,7 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
 def _read_shown(http: AttributeContext.HttpRequest) -> tuple[tuple[str, ...], Sequence[bytes]] | None:
     """Return names and values of the headers in the order shown, or None when a value must not be left out.
 
-    The two shapes never share a name: `header_map` is shown with a marker that no header can have.
+    Which of the two shapes they were shown in is for the name to say.
     """
     lines = http.header_map.headers
     if lines:
@@ -146,8 +144,6 @@ def _read_shown(http: AttributeContext.HttpRequest) -> tuple[tuple[str, ...], Se
         names, values, others = zip(*shown, strict=True)
         if any(others):
             return None
-        names = (_EXACT, *names)
-        values = (b"", *values)
     else:
         names = tuple(http.headers)
         values = tuple([value.encode() for value in http.headers.values()])

@@ -46,7 +46,8 @@ LARGEST: Final = 16 * 1024
 """Bytes of a question that is sketched, as many as of one that is named; so every length prefix is one or two bytes."""
 
 _MOST_SOURCES: Final = 4096
-"""Connections whose source is remembered."""
+_MOST_SOURCE_BYTES: Final = 8 * 1024 * 1024
+"""Connections whose source is remembered, and the bytes of all of them: a source can hold a certificate."""
 
 _MOST_LAYOUTS: Final = 512
 """Lengths of a rest for which layouts are remembered, and layouts for one length."""
@@ -64,6 +65,9 @@ _TEXTS: Final = frozenset({0x12, 0x22, 0x2A, 0x32, 0x52})
 """Of `HttpRequest`: method, path, host, scheme, protocol."""
 _TAILS: Final = frozenset({0x52, 0x5A, 0x62, 0x6A})
 """Of `AttributeContext`: context extensions, metadata, TLS session, route metadata."""
+
+_NO_DESTINATION: Final = b"\x00"
+"""No field begins like this."""
 
 _TIMESTAMP: Final = re.compile(rb"(?:\x08[\x80-\xff]{0,8}[\x00-\x7f])?(?:\x10[\x80-\xff]{0,4}[\x00-\x7f])?", re.DOTALL)
 _LONG_VARINT: Final = re.compile(rb"[\x80-\xff]{0,8}[\x00-\x7f]", re.DOTALL)
@@ -130,6 +134,7 @@ class Sketches:
     def __init__(self, values_read: frozenset[str] = frozenset()) -> None:
         self._passing = PASSING - values_read
         self._sources: dict[bytes, bytes] = {}
+        self._source_bytes = 0
         self._layouts: dict[int, tuple[Layout, ...]] = {}
 
     def read(self, raw: bytes) -> list[Sketch]:
@@ -160,15 +165,22 @@ class Sketches:
         known_source, layout = _without_port(source), _layout(rest, self._passing)
         if known_source is None or layout is None or not _is_plain(tail, _TAILS):
             return False
-        if len(self._sources) >= _MOST_SOURCES:
-            self._sources = {}
-        self._sources[source] = known_source
+        self._remember(source, known_source)
         others = self._layouts.get(layout.size, ())
         if layout not in others:
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts = {}
             self._layouts[layout.size] = (layout, *others)[:_MOST_OF_A_LENGTH]
         return True
+
+    def _remember(self, source: bytes, known_source: bytes) -> None:
+        if source in self._sources:
+            return
+        weight = len(source) + len(known_source)
+        if len(self._sources) >= _MOST_SOURCES or self._source_bytes + weight > _MOST_SOURCE_BYTES:
+            self._sources, self._source_bytes = {}, 0
+        self._sources[source] = known_source
+        self._source_bytes += weight
 
 
 def _walk(raw: bytes) -> _Frame | None:
@@ -184,7 +196,8 @@ def _walk(raw: bytes) -> _Frame | None:
         here = at
         if raw[at] == _DESTINATION:
             _, at = _field(raw, at, _DESTINATION)
-        destination = raw[here:at]
+        # Something in either case, or what stands behind could be taken for a destination.
+        destination = raw[here:at] or _NO_DESTINATION
         inner, end = _field(raw, at, _REQUEST)
         if raw[inner] == _TIME:
             begins, inner = _field(raw, inner, _TIME)
@@ -269,18 +282,20 @@ def _layout(rest: bytes, passing: frozenset[str]) -> Layout | None:
         if stop != len(rest):
             return None
         cuts: dict[str, tuple[int, int]] = {}
+        seen: set[str] = set()
         while at < stop:
             line, line_stop = _field(rest, at, _LINE)
             key, key_stop = _field(rest, line, _KEY)
             name = rest[key:key_stop].decode("ascii").lower()
+            if name in PASSING and (name in seen or name not in passing):
+                return None  # Which of two lines counts, also as an id for the record, is for `question.py` to say.
+            seen.add(name)
             at = line_stop
             if key_stop == line_stop:
                 continue  # An empty value.
             value, value_stop = _field(rest, key_stop, _RAW_VALUE)
             if value_stop != line_stop:
                 return None
-            if name in passing and name in cuts:
-                return None  # Which of two lines counts is for `question.py` to say.
             if name in passing:
                 cuts[name] = value, value_stop
     except (IndexError, ValueError):

@@ -87,7 +87,7 @@ def find_allow_header(deny: Deny) -> str | None:
 
 
 def find_retry_header(deny: Deny, at: Instant) -> str | None:
-    """Return the value of `Retry-After` (RFC 9110 section 10.2.3) in seconds from `at`; None where time heals nothing."""
+    """Return the value of `Retry-After` (RFC 9110 section 10.2.3) in seconds from `at`, or None."""
     instants = [remedy.opens_at for remedy in deny.remedies if isinstance(remedy, WaitUntil)]
     return str(max(1, math.ceil(max(instants) - at))) if instants else None
 

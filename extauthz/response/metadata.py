@@ -26,6 +26,9 @@ def to_metadata(decision: Decision) -> list[tuple[str, str]]:
         ("rule", decision.verdict.rule or ""),
         ("policy", decision.policy or ""),
     ]
+    if decision.observed is not None:
+        would = decision.observed.would
+        fields += [("mode", "observe"), ("would_reason", would.reason.value if would is not None else "")]
     if decision.target is not None:
         fields += [("resource", decision.target.resource), ("action", decision.target.action)]
     if decision.identity is not None:

@@ -28,7 +28,7 @@ from extauthz.response.header_text import to_header_value
 from extauthz.response.metadata import to_metadata
 from extauthz.response.problem import CONTENT_TYPE, to_problem
 from extauthz.response.status import code_of, status_of
-from extauthz.response.upstream import to_upstream
+from extauthz.response.upstream import OWN_NAMES, Upstream, to_observed_upstream, to_upstream
 from extauthz.response.wire import (
     ALLOWING_STATUS,
     BODY,
@@ -55,7 +55,8 @@ def to_envoy(decision: Decision) -> bytes:
     """Return the answer for Envoy.
 
     It allows only if the decision does. A decision that cannot be put into an answer (an identity too long for a
-    header, an allow that does not say what was asked) becomes the 503 denial `UNANSWERABLE`.
+    header, an allow that does not say what was asked) becomes the 503 denial `UNANSWERABLE`; where it is only observed,
+    `LET_THROUGH`.
     """
     try:
         verdict = decision.verdict
@@ -66,15 +67,12 @@ def to_envoy(decision: Decision) -> bytes:
     except Exception as error:  # noqa: BLE001 — the last step: an exception would be an RPC error, which may let through
         with contextlib.suppress(Exception):  # A log that cannot be written must not change the answer either.
             _log.exception("answer could not be built", error=type(error).__name__)
-        return UNANSWERABLE
+        return UNANSWERABLE if decision.observed is None else LET_THROUGH
 
 
 def _allowed(decision: Decision) -> bytes:
     """Return a serialised `CheckResponse` with `status` and `ok_response`."""
-    if decision.request is None or decision.target is None:
-        message = "an allow must say what was asked"
-        raise ValueError(message)
-    upstream = to_upstream(decision, decision.request, decision.target)
+    upstream = _upstream(decision)
     own = decision.decision_id
     pieces = [header_option(name, value, remember=value != own) for name, value in upstream.headers]
     pieces.append(removals(upstream.remove))
@@ -87,6 +85,15 @@ def _allowed(decision: Decision) -> bytes:
         # A stored answer would hand out an old nonce (RFC 9449 section 8.2).
         pieces += [response_header("dpop-nonce", nonce), response_header("cache-control", "no-store")]
     return ALLOWING_STATUS + delimited(OK_RESPONSE, b"".join(pieces))
+
+
+def _upstream(decision: Decision) -> Upstream:
+    if decision.observed is not None:
+        return to_observed_upstream(decision, decision.request)
+    if decision.request is None or decision.target is None:
+        message = "an allow must say what was asked"
+        raise ValueError(message)
+    return to_upstream(decision, decision.request, decision.target)
 
 
 def _denied(deny: Deny, decision: Decision) -> bytes:
@@ -167,3 +174,6 @@ def _require_known_statuses() -> None:
 _require_known_statuses()
 UNANSWERABLE: Final = _unanswerable()
 """A serialised 503 denial."""
+
+LET_THROUGH: Final = ALLOWING_STATUS + delimited(OK_RESPONSE, removals(OWN_NAMES))
+"""A serialised allow for requests that are only observed, when there is nothing to say about them. It sets nothing."""

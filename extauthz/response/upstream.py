@@ -78,9 +78,7 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
         ValueError: an identity value does not fit into a header.
     """
     headers = _headers(decision)
-    verified = decision.identity is not None and bool(decision.identity.transaction)
-    if verified or _TRANSACTION in target.forward:
-        target = replace(target, forward=_with_transaction(target.forward, verified=verified))
+    target = _forwarding(decision, target)
     unseen = _names_to_remove(tuple(name for name, _ in headers), target.carrier, target.forward)
     wanted = dict(headers)
     seen = sorted(  # in one order, so that equal requests have equal answers
@@ -90,6 +88,38 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
     )
     parameters = _undeclared_parameters(request, target) if request.query else ()
     return Upstream(tuple(headers), unseen.names, tuple(seen), parameters)
+
+
+def to_observed_upstream(decision: Decision, request: Request | None) -> Upstream:
+    """Return the changes for a request that is only observed: our headers and no look-alike, all else as it was.
+
+    Args:
+        decision: says who the caller is, if that was proven.
+        request: None when it could not be read; look-alikes that are no usual spelling go on then.
+
+    Raises:
+        ValueError: an identity value does not fit into a header.
+    """
+    headers = _headers(decision)
+    wanted = dict(headers)
+    unseen = tuple(name for name in OWN_NAMES if name not in wanted)
+    lines = request.headers.lines if request is not None else {}
+    seen = sorted(name for name in lines if name not in wanted and name not in unseen and _is_like_ours(name))
+    return Upstream(tuple(headers), unseen, tuple(seen), ())
+
+
+def undeclared_credentials(decision: Decision, request: Request, target: Target) -> tuple[str, ...]:
+    """Return what `to_upstream` removes of the credentials in a request: header names, then parameters as `?name`."""
+    target = _forwarding(decision, target)
+    headers = sorted(name for name in request.headers.lines if _is_unwanted(name, target) and not _is_like_ours(name))
+    return (*headers, *(f"?{name}" for name in _undeclared_parameters(request, target)))
+
+
+def _forwarding(decision: Decision, target: Target) -> Target:
+    verified = decision.identity is not None and bool(decision.identity.transaction)
+    if verified or _TRANSACTION in target.forward:
+        return replace(target, forward=_with_transaction(target.forward, verified=verified))
+    return target
 
 
 def _with_transaction(forward: frozenset[str], *, verified: bool) -> frozenset[str]:
@@ -106,7 +136,7 @@ class _Unseen:
 @lru_cache(maxsize=1024)
 def _names_to_remove(wanted: tuple[str, ...], carrier: str, forward: frozenset[str]) -> _Unseen:
     """Return what is removed whether or not Envoy showed it to us."""
-    own = [name for name in _OWN_NAMES if name not in wanted]
+    own = [name for name in OWN_NAMES if name not in wanted]
     names = (*own, *sorted(CREDENTIAL_HEADERS - forward - {carrier}))
     return _Unseen(names, frozenset(names))
 
@@ -136,9 +166,10 @@ def _spellings(name: str) -> list[str]:
     return ["".join(part + joint for part, joint in zip(parts, (*row, ""), strict=True)) for row in joints]
 
 
-_OWN_NAMES: Final = tuple(
+OWN_NAMES: Final = tuple(
     dict.fromkeys(spelling for name in (*IDENTITY_HEADERS, *DECISION_HEADERS) for spelling in _spellings(name))
 )
+"""Every header of ours, in every spelling with hyphens and underscores."""
 
 
 def _is_unwanted(name: str, target: Target) -> bool:
@@ -150,9 +181,9 @@ def _is_unwanted(name: str, target: Target) -> bool:
 
 @lru_cache(maxsize=8192)
 def _judge(name: str, carrier: str, forward: frozenset[str]) -> bool:
-    plain = _NOT_ALPHANUMERIC.sub("-", name.lower())
-    if plain.startswith(PREFIX):
+    if _is_like_ours(name):
         return True
+    plain = _NOT_ALPHANUMERIC.sub("-", name.lower())
     if name == carrier or name in forward:
         return False
     return (
@@ -160,6 +191,10 @@ def _judge(name: str, carrier: str, forward: frozenset[str]) -> bool:
         or plain.startswith(CREDENTIAL_PREFIXES)
         or any(plain == _NOT_ALPHANUMERIC.sub("-", declared) for declared in (carrier, *forward))
     )
+
+
+def _is_like_ours(name: str) -> bool:
+    return _NOT_ALPHANUMERIC.sub("-", name.lower()).startswith(PREFIX)
 
 
 def _undeclared_parameters(request: Request, target: Target) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ import structlog
 from extauthz.audit.writer import RecordWriter
 from extauthz.clock import Clock, SystemClock
 from extauthz.errors import ConfigError, Problem
+from extauthz.observing import Observing
 from extauthz.policy.live import LivePolicy
 from extauthz.ports import NOTHING
 from extauthz.server.banner import banner
@@ -249,6 +250,7 @@ def _checker(  # noqa: PLR0913 — the parts that a decision passes through
         spender=holdings.state.spender,
         uses=holdings.state.uses,
         shadow=shadow,
+        observing=Observing(settings.enforced_hosts) if settings.mode == "observe" else None,
     )
     return Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
 

@@ -9,6 +9,8 @@
 4. Offer the decision to the record. Where an allow cannot be recorded it becomes `overloaded`, unless the settings say
    that records may be dropped.
 5. Whatever goes wrong here: a fixed 503 denial. No exception reaches the engine, since an RPC error is not a denial.
+
+What is only observed goes through at each of these exits, and its record says what would have been (`observing.py`).
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ import structlog
 
 from extauthz import pipeline
 from extauthz.ids import new_decision_id
-from extauthz.model.decision import Decision
+from extauthz.model.decision import Decision, Observed
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny, WaitUntil
+from extauthz.observing import Observing, observe
 from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence, SpendOutcome, Spent
-from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
+from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
 
 if TYPE_CHECKING:
     from threading import Event
@@ -46,11 +49,14 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-MAX_FETCHES: Final = 3
-"""Fetches for one question; the core needs one for a key, and a token cannot make it need more than a few."""
+MAX_FETCHES: Final = 5
+"""Fetches for one question: two keys (token, transaction), an answer of the issuer, a status list and its key."""
 
 MIN_REMAINING: Final = 0.002
 """Seconds that must be left before Envoy gives up; with less, the answer would only burn time that others need."""
+
+_SAYING_NOTHING: Final = (UNANSWERABLE, LET_THROUGH)
+"""Answers to what could not be answered as decided; they are never kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,7 @@ class Rim:
         spender: takes what can be used up; None when nothing here can.
         uses: notes when API keys were used; None where there are none.
         shadow: a policy that only looks on; None when none runs.
+        observing: requests that go through whatever is decided; None when everything is enforced.
     """
 
     policy: LivePolicy
@@ -82,6 +89,7 @@ class Rim:
     spender: Spender | None = None
     uses: KeyUses | None = None
     shadow: Watching | None = None
+    observing: Observing | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +160,7 @@ class Checker:
             return self._first(question)
         except Exception:  # noqa: BLE001 — the last boundary before the engine: an error there would not be a denial
             _log.exception("no decision could be made")
-            return UNANSWERABLE
+            return self._last_resort(proxy)
 
     def _first(self, question: _Question) -> bytes | Pending:
         """Answer from what is kept; decide; or say that this has to wait."""
@@ -178,7 +186,7 @@ class Checker:
             return answer if isinstance(answer, bytes) else answer.finish()
         except Exception:  # noqa: BLE001 — as in `try_check`
             _log.exception("no decision could be made")
-            return UNANSWERABLE
+            return self._last_resort(question.proxy)
 
     def _decide_first(self, question: _Question, named: Named | None = None) -> bytes | Pending:
         self._rim.metrics.began()
@@ -187,7 +195,7 @@ class Checker:
             if isinstance(answer, NeedsEvidence) or answer.spends:
                 return _Waiting(self, question, answer)
             response = self._settle(answer, question.started)
-            if named is not None and answer.response is not UNANSWERABLE:
+            if named is not None and answer.response not in _SAYING_NOTHING:
                 self._rim.recall.keep(named.key, answer)
             return response
         finally:
@@ -225,7 +233,7 @@ class Checker:
             return self._settle(self._spend(question, answer) if answer.spends else answer, question.started)
         except Exception:  # noqa: BLE001 — as in `try_check`
             _log.exception("no decision could be made")
-            return UNANSWERABLE
+            return self._last_resort(question.proxy)
         finally:
             self._rim.metrics.ended()
 
@@ -236,7 +244,13 @@ class Checker:
             return self._settle(self._refusal(reason, proxy, self._rim.policy.current), started)
         except Exception:  # noqa: BLE001 — as in `check`
             _log.exception("no refusal could be made", reason=reason)
-            return UNANSWERABLE
+            return self._last_resort(proxy)
+
+    def _last_resort(self, proxy: Proxy | None) -> bytes:
+        """Return the fixed answer for when none can be made."""
+        observing = self._rim.observing
+        observed = observing is not None and observing.covers(proxy.name if proxy else "", None)
+        return LET_THROUGH if observed else UNANSWERABLE
 
     def _ask(self, question: _Question, evidence: Evidence) -> pipeline.Answer | NeedsEvidence:
         answer = pipeline.check(
@@ -245,6 +259,7 @@ class Checker:
             views=self._rim.views,
             ruleset=question.ruleset,
             evidence=evidence,
+            observing=self._rim.observing,
             at=self._rim.clock.now(),
             decision_id=question.decision_id,
         )
@@ -286,7 +301,7 @@ class Checker:
             verdict = Deny(
                 reason=refused.refused, detail=refused.detail, remedies=remedies, inner=f"used up: {refused.kind}"
             )
-        decision = replace(answer.decision, verdict=verdict)
+        decision = observe(replace(answer.decision, verdict=verdict), self._rim.observing)
         return pipeline.Answer(to_envoy(decision), decision)
 
     def _refusal(
@@ -299,6 +314,7 @@ class Checker:
             proxy=proxy.name if proxy else "",
             policy=ruleset.revision if ruleset else None,
         )
+        decision = observe(decision, self._rim.observing)
         return pipeline.Answer(to_envoy(decision), decision)
 
     def _settle(self, answer: pipeline.Answer, started: float) -> bytes:
@@ -307,6 +323,9 @@ class Checker:
         if response is UNANSWERABLE and decision.allowed:
             # The record must tell what was answered.
             decision = replace(decision, verdict=Deny(reason=Reason.INTERNAL_ERROR, inner="unanswerable"))
+        if response is LET_THROUGH:
+            would = Deny(reason=Reason.INTERNAL_ERROR, inner="unanswerable")
+            decision = replace(decision, observed=Observed(would))
         recorded = self._rim.records.offer(decision, latency)
         if not recorded and self._must_record(decision):
             return self._refuse_unrecordable(decision, latency)
@@ -320,7 +339,7 @@ class Checker:
 
     def _must_record(self, decision: Decision) -> bool:
         """Return whether this needs a record: an allow without one is an access that nobody can account for."""
-        return decision.allowed and self._refuse_unrecorded
+        return decision.allowed and self._refuse_unrecorded and decision.observed is None
 
     def _refuse_unrecordable(self, decision: Decision, latency: float) -> bytes:
         refused = replace(decision, verdict=Deny(reason=Reason.OVERLOADED, inner="no room in the record"))

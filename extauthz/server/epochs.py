@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from extauthz.model.state import STANDING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from extauthz.model.state import StateName
+
+
+def _never(_: str) -> int:
+    return 0
+
+
+UNHELD: Final[Mapping[str, Callable[[str], int]]] = dict.fromkeys(STANDING, _never)
+"""Of the facts that nobody holds here: they are not known, and that does not change."""
 
 
 class Epochs:

@@ -10,7 +10,7 @@ from extauthz.registry.index import Registry
 from extauthz.registry.live import LiveRegistry
 from extauthz.server.authorities import AuthorityFiles, authority_files
 from extauthz.server.egress import egress_of
-from extauthz.server.epochs import Epochs
+from extauthz.server.epochs import UNHELD, Epochs
 from extauthz.server.evidence import IssuerEvidence
 from extauthz.server.nonces import nonces_from
 from extauthz.server.profiles import from_settings
@@ -52,7 +52,15 @@ def open_holdings(settings: Settings, clock: Clock, metrics: Metrics) -> Holding
     state = StateKeeper(settings.state, clock)
     metrics.follow_state(state.counts)
     registry = LiveRegistry(None if settings.registry.paths else Registry())
-    epochs = Epochs({**issuers.epochs, "registry": registry.epoch, "authorities": authorities.epoch, **state.epochs})
+    epochs = Epochs(
+        {
+            **UNHELD,
+            **issuers.epochs,
+            "registry": registry.epoch,
+            "authorities": authorities.epoch,
+            **state.epochs,
+        }
+    )
     views = Views(
         keys=issuers.keys,
         profiles=from_settings(settings),

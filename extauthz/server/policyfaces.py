@@ -25,4 +25,4 @@ def policy_context(settings: Settings) -> PolicyContext:
         )
         for name, profile in settings.profiles.items()
     }
-    return PolicyContext(profiles=profiles, acr=settings.acr)
+    return PolicyContext(profiles=profiles, acr=settings.acr, spends=settings.state is not None)

@@ -72,9 +72,7 @@ def _accepted(settings: AcceptedCertificateSettings) -> Accepted:
 def _api_keys(accepted: ApiKeyProfileSettings | None, state: StateSettings | None) -> ApiKeyRules | None:
     if accepted is None or state is None:
         return None
-    return ApiKeyRules(
-        header=accepted.header, max_lifetime=state.max_key_lifetime, tenants=frozenset(accepted.tenants)
-    )
+    return ApiKeyRules(header=accepted.header, max_lifetime=state.max_key_lifetime, tenants=frozenset(accepted.tenants))
 
 
 def _proofs(settings: ProofSettings) -> DpopRules:

@@ -280,6 +280,7 @@ def _without_secrets(decision: Decision) -> Decision:
         identity=decision.identity,
         attributes=decision.attributes,
         shadow=decision.shadow,
+        observed=decision.observed,
     )
 
 

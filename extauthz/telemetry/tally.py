@@ -42,6 +42,7 @@ class DecisionTally(Collector):
         self._counts: dict[tuple[bool, str, str], int] = {}
         self._seconds = {True: _Histogram(), False: _Histogram()}
         self._shadows: dict[ShadowChange, int] = {}
+        self._observed: dict[str, int] = {}
 
     def add(self, decision: Decision, latency: float) -> None:
         """Count a decision.
@@ -60,6 +61,10 @@ class DecisionTally(Collector):
             counts[key] = counts.get(key, 0) + 1
             seconds.buckets[bucket] += 1
             seconds.total += latency
+            if decision.observed is not None:
+                would = decision.observed.would
+                observed = would.reason.value if would is not None else "allowed"
+                self._observed[observed] = self._observed.get(observed, 0) + 1
         if decision.shadow is not None:
             decision.shadow.hear(self._hear)
 
@@ -74,6 +79,7 @@ class DecisionTally(Collector):
             counts = dict(self._counts)
             seconds = {allowed: (list(each.buckets), each.total) for allowed, each in self._seconds.items()}
             shadows = dict(self._shadows)
+            observed = dict(self._observed)
         decisions = CounterMetricFamily(
             "extauthz_decisions", "Decisions made.", labels=["outcome", "reason", "resource"]
         )
@@ -84,6 +90,14 @@ class DecisionTally(Collector):
         for allowed, (buckets, total) in seconds.items():
             family.add_metric([_outcome(allowed)], _cumulated(buckets), total)
         yield family
+        observations = CounterMetricFamily(
+            "extauthz_observed",
+            "Requests that went through because they are only observed, by what enforcing would have said.",
+            labels=["would"],
+        )
+        for reason, count in observed.items():
+            observations.add_metric([reason], count)
+        yield observations
         yield CounterMetricFamily(
             "extauthz_shadow_decisions", "Decisions that a shadow policy was asked about.", sum(shadows.values())
         )

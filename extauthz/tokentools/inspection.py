@@ -10,14 +10,16 @@ from extauthz.audit.redact import to_recorded
 from extauthz.errors import JoseError, Refusal, StrictJsonError
 from extauthz.identity.access_token import prove_access_token
 from extauthz.identity.authenticate import authenticate
+from extauthz.identity.binding import verify_way
 from extauthz.identity.credentials import UnverifiedToken
+from extauthz.identity.dpop import bound_thumbprint
 from extauthz.identity.mapping import to_identity
 from extauthz.identity.sources import Proven, Sources
 from extauthz.identity.standing import Known, require_standing
 from extauthz.jose.compact import parse_compact
 from extauthz.ledger import Ledger
 from extauthz.limits import MAX_TOKEN_BYTES
-from extauthz.model.identity import Credential
+from extauthz.model.identity import Binding, Credential
 from extauthz.model.reason import Reason
 from extauthz.model.request import Headers, Request
 from extauthz.ports import NO_EVIDENCE, Evidence, NeedsEvidence
@@ -127,22 +129,25 @@ def inspect_token(token: str, profile: Profile, means: Means, at: Instant, sourc
         headers=Headers({"authorization": (f"Bearer {token}",)}, exact=True),
         source=source,
     )
-    confirmation = claims.get("cnf")
-    needs_proof = isinstance(confirmation, dict) and "jkt" in confirmation
-
-    def prove(sources: Sources) -> Proven | NeedsEvidence:
-        if needs_proof:
-            return _prove_without_proof(token, profile, sources, at)
-        return authenticate(request, Credential.BEARER, profile, sources, at)
-
-    watched = _fetching(prove, means)
+    watched = _fetching(lambda sources: authenticate(request, Credential.BEARER, profile, sources, at), means)
+    bound_to_key = _is_bound_to_key(watched.refusal, profile)
+    if bound_to_key:
+        by_key = _fetching(lambda sources: _prove_without_proof(token, profile, sources, at), means)
+        # Without a key to be bound to it is the refusal of a bearer token that explains it.
+        bound_to_key = by_key.refusal is None or by_key.refusal.reason is not Reason.BINDING_MISSING
+        watched = by_key if bound_to_key else watched
     found = Inspection(profile=profile.name, header=_shown(header), claims=_shown(claims), steps=watched.steps)
     if not isinstance(watched.result, Proven):
         return _ended(found, watched.refusal)
-    if needs_proof:
+    if bound_to_key:
         note = "A proof is good for one request, so only a resource with `credential: dpop` can check it."
         found = replace(found, steps=(*found.steps, Step(_PROOF, NOT_MADE, detail=note)))
     return _with_standing(replace(found, identity=watched.result.identity), profile, request, means, at)
+
+
+def _is_bound_to_key(refusal: Refusal | None, profile: Profile) -> bool:
+    """Return whether a token that is refused as a bearer token may be good with a proof."""
+    return profile.dpop is not None and refusal is not None and refusal.reason is Reason.BINDING_MISMATCH
 
 
 def _fetching(prove: Callable[[Sources], Proven | NeedsEvidence], means: Means) -> Watched[Proven]:
@@ -160,7 +165,12 @@ def _fetching(prove: Callable[[Sources], Proven | NeedsEvidence], means: Means) 
 def _prove_without_proof(token: str, profile: Profile, sources: Sources, at: Instant) -> Proven | NeedsEvidence:
     """Return whom a token proves when its sender holds the key that it is bound to."""
     verified = prove_access_token(UnverifiedToken(token), profile, sources, at)
-    return verified if isinstance(verified, NeedsEvidence) else Proven(to_identity(verified, profile.name, at))
+    if isinstance(verified, NeedsEvidence):
+        return verified
+    bound_thumbprint(verified.claims)
+    verify_way(Binding.DPOP, profile.binding)
+    identity = to_identity(verified, profile.name, at)
+    return Proven(replace(identity, credential=Credential.DPOP, binding=Binding.DPOP))
 
 
 def _ended(found: Inspection, refusal: Refusal | None) -> Inspection:

@@ -36,6 +36,8 @@ STEPS: Final = {
     ("extauthz.identity.opaque", "require_still_active"): "the issuer vouches for the token now",
     ("extauthz.identity.status_list", "look_up_status"): "the token is not revoked by its status list",
     ("extauthz.identity.binding", "verify_binding"): "the sender is the one that the token was made for",
+    ("extauthz.identity.dpop", "bound_thumbprint"): "the token is bound to a key and to nothing else",
+    ("extauthz.identity.binding", "verify_way"): "the profile accepts tokens that are bound in this way, or not at all",
     ("extauthz.identity.delegation", "read_delegation"): "the delegation can be read",
     ("extauthz.identity.mapping", "to_identity"): "the claims describe a caller",
     ("extauthz.identity.standing", "require_standing"): "everybody is declared who must be",

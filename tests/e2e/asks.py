@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +14,24 @@ if TYPE_CHECKING:
 
     from extauthz.demo.ask import Answer, Ask
     from extauthz.demo.stage import Stage
+
+OTHER_CREDENTIALS = (
+    ("cookie", "session=s3cret"),
+    ("x-vault-token", "s3cret"),
+    ("private-token", "s3cret"),
+    ("proxy-authorization", "Basic s3cret"),
+    ("x-api-key", "s3cret"),
+    ("dpop", "s3cret"),
+    ("txn-token", "s3cret"),
+    ("x-forwarded-access-token", "s3cret"),
+    ("x-amz-security-token", "s3cret"),
+    ("impersonate-user", "root"),
+    ("impersonate-group", "system:masters"),
+    ("impersonate-extra-scopes", "s3cret"),
+    ("x-forwarded-user", "root"),
+    ("x-extauthz-subject", "root"),
+)
+"""What else a client may add that somebody behind could take for a credential or an identity: secret or `root`."""
 
 
 def with_token(ask: Ask, token: str) -> Ask:
@@ -28,6 +47,18 @@ def read_report(stage: Stage, token: str | None = None) -> Answer:
 def lines_of(answer: Answer, name: str) -> list[str]:
     """Return the values of a header's lines as the upstream saw them."""
     return [value for key, value in answer.read_echo()["headers"] if key == name]
+
+
+def assert_only_carrier(answer: Answer, carrier: str, value: str = "") -> None:
+    """Fail if anything of `OTHER_CREDENTIALS` reached the upstream, or the declared carrier did not; "" for none."""
+    assert answer.status == 200, answer
+    echo = answer.read_echo()
+    assert "s3cret" not in json.dumps(echo)
+    assert "root" not in json.dumps(echo)
+    names = {carrier, *(name for name, _ in OTHER_CREDENTIALS), "authorization", "x-forwarded-client-cert"}
+    identity = "x-extauthz-subject"
+    reached = [(name, held) for name, held in echo["headers"] if name in names and name != identity]
+    assert reached == ([(carrier, value)] if value else [])
 
 
 def eventually(find: Callable[[], bool], seconds: float = 10.0) -> bool:

@@ -12,7 +12,7 @@ import pytest
 from extauthz.demo.ask import Ask
 from extauthz.demo.stage import Script, Stage
 from extauthz.identity.keyformat import KeyText
-from tests.e2e.asks import eventually, lines_of
+from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, eventually, lines_of
 from tests.e2e.conftest import ROOT
 from tests.unit.response.auth_params import parse_challenge
 
@@ -113,6 +113,15 @@ def test_a_key_is_accepted_and_reaches_the_upstream_like_every_declared_carrier(
     assert lines_of(answer, "x-extauthz-issuer") == ["urn:extauthz:api-keys"]
     for name in ("cookie", "x-vault-token", "api-key"):
         assert lines_of(answer, name) == []
+
+
+def test_only_the_declared_carrier_reaches_the_upstream(api: Api, key: str) -> None:
+    """Whatever else the client adds that could be taken for a credential or an identity."""
+    for header in OTHER_CREDENTIALS:
+        if header[0] != "x-api-key":
+            lines = (("x-api-key", key), header)
+            answer = api.stage.edge.send(Ask(path="/v1/reports/7?private_token=s3cret", headers=lines))
+            assert_only_carrier(answer, "x-api-key", key)
 
 
 def test_look_alikes_of_the_carrier_do_not_reach_the_upstream(api: Api, key: str) -> None:

@@ -17,7 +17,7 @@ from extauthz.demo.ask import Ask
 from extauthz.demo.bootstrap import find_ext_authz
 from extauthz.demo.stage import Script, Stage
 from extauthz.server.nonces import TimedNonces
-from tests.e2e.asks import lines_of
+from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, lines_of
 from tests.e2e.conftest import ROOT
 from tests.simulators.dpop import ORIGIN, ProofMaker
 from tests.unit.response.auth_params import parse_challenge, parse_challenges
@@ -132,6 +132,19 @@ def test_a_proof_is_accepted_once(api: Stage) -> None:
     scheme, parameters = parse_challenge(replayed.challenge)
     assert (scheme, parameters["error"], parameters["algs"]) == ("DPoP", "invalid_dpop_proof", ALGORITHMS)
     assert send(api, token, prove(token)).status == 200
+
+
+def test_only_the_declared_carrier_reaches_the_upstream(api: Stage) -> None:
+    """Whatever else the client adds that could be taken for a credential or an identity; a second token is refused."""
+    for headers in ([one] for one in OTHER_CREDENTIALS if one[0] != "dpop"):
+        token = bind(api)
+        lines = (("authorization", f"DPoP {token}"), ("dpop", prove(token)), *headers)
+        answer = api.edge.send(Ask(path="/v1/orders/7?private_token=s3cret", headers=lines))
+        assert_only_carrier(answer, "authorization", f"DPoP {token}")
+    token = bind(api)
+    lines = (("authorization", f"DPoP {token}"), ("dpop", prove(token)))
+    answer = api.edge.send(Ask(path="/v1/orders/7?access_token=s3cret", headers=lines))
+    assert (answer.status, answer.reason) == (400, "credentials_ambiguous")
 
 
 def merge_headers(bootstrap: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from extauthz.demo.ask import Answer, Ask
 from extauthz.demo.stage import Script, Stage
-from tests.e2e.asks import lines_of
+from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, lines_of
 from tests.e2e.conftest import ROOT
 from tests.simulators.shapes import GITHUB, GITLAB, ISSUERS, KUBERNETES, TRUST_DOMAIN, maker_for, minted
 from tests.simulators.tokens import AUDIENCE, TokenMaker
@@ -208,24 +208,6 @@ def test_a_right_is_for_the_account_that_it_names(shapes: Stage) -> None:
     assert ask(shapes, "/accounts/42/payments", token("rfc9068")).reason == "authorization_details_missing"
 
 
-OTHER_CREDENTIALS = (
-    ("cookie", "session=s3cret"),
-    ("x-vault-token", "s3cret"),
-    ("private-token", "s3cret"),
-    ("proxy-authorization", "Basic s3cret"),
-    ("x-api-key", "s3cret"),
-    ("dpop", "s3cret"),
-    ("txn-token", "s3cret"),
-    ("x-forwarded-access-token", "s3cret"),
-    ("x-amz-security-token", "s3cret"),
-    ("impersonate-user", "root"),
-    ("impersonate-group", "system:masters"),
-    ("impersonate-extra-scopes", "s3cret"),
-    ("x-forwarded-user", "root"),
-    ("x-extauthz-subject", "root"),
-)
-
-
 @pytest.mark.parametrize("together", [False, True])
 def test_only_the_declared_carrier_reaches_the_upstream(shapes: Stage, *, together: bool) -> None:
     """Whatever else the client adds that somebody behind could take for a credential or an identity."""
@@ -233,11 +215,7 @@ def test_only_the_declared_carrier_reaches_the_upstream(shapes: Stage, *, togeth
         sent = token("oidc")
         answer = ask(shapes, "/oidc?private_token=s3cret&colour=red", sent, *headers)
         assert answer.status == 200, headers
-        echo = answer.read_echo()
-        assert "s3cret" not in json.dumps(echo)
-        assert "root" not in json.dumps(echo)
-        assert [value for name, value in echo["headers"] if "Bearer" in value] == [f"Bearer {sent}"]
-        assert {name for name, _ in echo["headers"]}.isdisjoint(name for name, _ in headers if "extauthz" not in name)
+        assert_only_carrier(answer, "authorization", f"Bearer {sent}")
         assert lines_of(answer, "x-extauthz-subject") == ["alice"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.e2e.asks import eventually, lines_of
+from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, eventually, lines_of
 from tests.e2e.meshed import CA, COMING, ENDED, Mesh, builder, workload
 from tests.simulators.client_certificates import XFCC, dns, element, uri, usage
 
@@ -55,6 +55,14 @@ def test_a_plain_certificate_is_accepted(mesh: Mesh, path: str) -> None:
     assert answer.status == 200, answer
     assert lines_of(answer, "x-extauthz-subject") == ["seven.ci.example"]
     assert lines_of(answer, "x-extauthz-kind") == ["ci"]
+
+
+@pytest.mark.parametrize("extra", [*OTHER_CREDENTIALS, ("authorization", "Bearer s3cret")], ids=lambda one: one[0])
+def test_only_who_it_is_reaches_the_upstream(mesh: Mesh, extra: tuple[str, str]) -> None:
+    """The connection is the credential: whatever the client adds to it goes no further, certificates included."""
+    answer = mesh.ask(workload(mesh), "/any?access_token=s3cret&private_token=s3cret", headers=dict([extra]))
+    assert_only_carrier(answer, "authorization")
+    assert lines_of(answer, "x-extauthz-subject") == ["spiffe://prod.example/web"]
 
 
 SPIFFE = "spiffe://prod.example"

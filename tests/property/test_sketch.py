@@ -179,12 +179,57 @@ def test_what_is_unusual_is_not_learned(raw: bytes) -> None:
 
 
 def test_what_policy_reads_never_passes() -> None:
-    """A header that is an attribute stays in the digest."""
-    sketches = Sketches(frozenset({"x-request-id"}))
-    other = replace(BASE, request_id="0" * 36).serialised()
-    assert sketches.learn(MESSAGE)
-    assert digests(sketches, other).isdisjoint(digests(sketches, MESSAGE))
-    assert digests(sketches, MESSAGE)
+    """Each question is another one then, and its id has to be read for the record."""
+    for name in ("x-request-id", "traceparent"):
+        assert not Sketches(frozenset({name})).learn(MESSAGE)
+    assert Sketches(frozenset({"x-b3-traceid"})).learn(MESSAGE)
+
+
+@pytest.mark.parametrize("name", ["x-request-id", "traceparent"])
+def test_of_two_ids_none_is_taken_for_the_other(name: str) -> None:
+    """The first one is empty, and it is the one that counts."""
+    message = CheckRequest.FromString(replace(BASE, names=(name,)).serialised())
+    first = message.attributes.request.http.header_map.headers.add()
+    first.key = name
+    lines = list(message.attributes.request.http.header_map.headers)
+    message.attributes.request.http.header_map.ClearField("headers")
+    message.attributes.request.http.header_map.headers.extend([lines[-1], *lines[:-1]])
+    raw = message.SerializeToString()
+    assert read_question(raw, READ) is not None
+    assert not Sketches(READ).learn(raw)
+
+
+def test_a_destination_is_not_made_of_what_stands_behind_one_that_is_missing() -> None:
+    """The same bytes in the same order, framed so that the method becomes an address and the context a protocol."""
+    tail, method = b"\x52\x04\x0a\x00\x12\x00", b"\x12\x04POST"
+    source = b"\x0a\x12\x0a\x10\x0a\x0e\x12\x0a192.0.2.10\x18\x01"
+    rest = b"\x22\x02/a\x6a\x05\x0a\x03\x0a\x01a"
+
+    def message(destination: bytes, rest: bytes, tail: bytes) -> bytes:
+        http = b"\x0a\x011" + rest
+        request = b"\x12" + bytes([len(http)]) + http
+        attributes = source + destination + b"\x22" + bytes([len(request)]) + request + tail
+        return b"\x0a" + bytes([len(attributes)]) + attributes
+
+    one, other = message(b"", method + rest, tail), message(method, rest + tail, b"")
+    names = [question and question.name for question in (read_question(raw, READ) for raw in (one, other))]
+    assert None not in names
+    assert names[0] != names[1]
+    assert digests(book(one), one)
+    assert digests(book(one), one).isdisjoint(digests(book(one), other))
+
+
+def test_sources_are_remembered_within_bounds() -> None:
+    """One client with a long certificate that connects again and again takes no more memory for it."""
+    sketches = Sketches()
+    message = CheckRequest.FromString(MESSAGE)
+    message.attributes.source.certificate = "a" * 12_000
+    for port in range(1000):
+        message.attributes.source.address.socket_address.port_value = 10_000 + port
+        assert sketches.learn(message.SerializeToString())
+        assert sketches.learn(message.SerializeToString())
+    assert len(sketches._sources) > 100
+    assert sum(map(len, (*sketches._sources, *sketches._sources.values()))) <= 8 * 1024 * 1024
 
 
 def test_no_passing_header_is_read_by_anything_else() -> None:

@@ -35,13 +35,17 @@ class CelCondition:
         """Return whether the condition holds.
 
         The runtime returns errors as values that Python takes for true, so the result's type decides, not its truth.
+        And it ends every text at its first NUL: a text that holds one would equal another.
 
         Raises:
-            ConditionFailed: a fact that mattered is not known, or the evaluation overran its budget.
+            ConditionFailed: a fact that mattered is not known or holds a NUL, or the evaluation overran its budget.
         """
         known = facts.variables
+        data = {name: known[name] for name in self.reads if name in known}
+        if any(_holds_nul(value) for value in data.values()):
+            message = "a fact holds a NUL, at which the runtime would end it"
+            raise ConditionFailed(message)
         try:
-            data = {name: known[name] for name in self.reads if name in known}
             result = self.expression.eval(data={**data, **self.constants} if self.constants else data)
         except RuntimeError as error:
             message = "the condition could not be evaluated"
@@ -51,3 +55,7 @@ class CelCondition:
             message = "not known: " + ", ".join(unknown) if unknown else "the condition could not be evaluated"
             raise ConditionFailed(message)
         return result.value() is True
+
+
+def _holds_nul(value: object) -> bool:
+    return "\0" in value if isinstance(value, str) else isinstance(value, list) and any(map(_holds_nul, value))

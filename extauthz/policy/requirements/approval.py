@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, StrictInt
 
 from extauthz.durations import Duration
-from extauthz.model.identity import Binding
+from extauthz.model.identity import Binding, Credential
 from extauthz.model.reason import Reason
 from extauthz.model.request import BodyState
 from extauthz.model.spend import Spend
@@ -29,7 +29,7 @@ from extauthz.model.standing_facts import Approval, Approver, Task
 from extauthz.model.state import StateName
 from extauthz.model.verdict import SeekApproval
 from extauthz.policy.document import Part, Words
-from extauthz.policy.requirements.form import listed, read_part
+from extauthz.policy.requirements.form import listed, read_part, require_counting
 from extauthz.policy.requirements.standing import digest_of, known, party_key, target_of
 from extauthz.policy.rules import Failed, Finding, Met, Unmet
 
@@ -51,9 +51,10 @@ class ApprovalPart(Part):
     """Who may approve what, and for how long."""
 
     by: Words
-    never: Annotated[
-        tuple[Party, ...], BeforeValidator(_one_or_many, json_schema_input_type=Party | list[Party])
-    ] = ("requester", "owner")
+    never: Annotated[tuple[Party, ...], BeforeValidator(_one_or_many, json_schema_input_type=Party | list[Party])] = (
+        "requester",
+        "owner",
+    )
     covers: Literal["request", "action", "resource"]
     bound_to: Literal["session", "task", "key"] | None = None
     uses: Annotated[StrictInt, Field(ge=1)] | None = None
@@ -137,9 +138,7 @@ class Approved:
         if not (approver.roles | approver.groups).intersection(self.by):
             return False
         names = {approver.subject, f"{approver.issuer} {approver.subject}"}
-        if "requester" in self.never and any(
-            names & {party.subject, party_key(party)} for party in identity.involved
-        ):
+        if "requester" in self.never and any(names & {party.subject, party_key(party)} for party in identity.involved):
             return False
         owner = identity.registration.owner if identity.registration is not None else ""
         return "owner" not in self.never or owner not in names
@@ -162,21 +161,21 @@ class Approved:
         """Return the name of what is to be approved, or why there is none."""
         bound = self._bound(facts.identity)
         if not bound:
-            return Unmet(Reason.APPROVAL_REQUIRED, detail=f"Approvals for this are bound to a {self.bound_to}; have one.")
+            return Unmet(
+                Reason.APPROVAL_REQUIRED, detail=f"Approvals for this are bound to a {self.bound_to}; have one."
+            )
         what = self._what(facts)
         if isinstance(what, Failed):
             return what
         parties = [[party.issuer, party.subject] for party in facts.identity.involved]
-        return digest_of(
-            self.covers, what, parties, facts.identity.client, self.bound_to, bound, sorted(self.by)
-        ).hex()
+        return digest_of(self.covers, what, parties, facts.identity.client, self.bound_to, bound, sorted(self.by)).hex()
 
     def _bound(self, identity: Identity) -> str:
         match self.bound_to:
             case "session":
                 return identity.session
             case "key":
-                return digest_of(identity.claims["cnf"]).hex() if _has_key(identity) else ""
+                return _key_of(identity)
             case _:
                 return "-"
 
@@ -195,13 +194,15 @@ class Approved:
         return [target_of(facts), attributes, request.method, request.host, request.path, list(request.query), body]
 
 
-def compile_approval(argument: Any, written: Written, _: Surroundings) -> Approved:
+def compile_approval(argument: Any, written: Written, surroundings: Surroundings) -> Approved:
     """Return the requirement that a policy file states.
 
     Raises:
         PolicyError: it does not say who approves what for how long.
     """
     part = read_part(ApprovalPart, argument, written)
+    if part.uses is not None:
+        require_counting(written.at("uses"), surroundings)
     if part.lasts < 1:
         written.at("lasts").refuse("must be at least one second", "write for example 15m")
     return Approved(
@@ -214,8 +215,14 @@ def compile_approval(argument: Any, written: Written, _: Surroundings) -> Approv
     )
 
 
-def _has_key(identity: Identity) -> bool:
-    return identity.binding is not Binding.NONE and isinstance(identity.claims.get("cnf"), dict)
+def _key_of(identity: Identity) -> str:
+    """Return what names the key that the caller has proven to hold; empty when it has proven none."""
+    if identity.credential in {Credential.CERTIFICATE, Credential.API_KEY}:
+        return identity.token_id
+    confirmation = identity.claims.get("cnf")
+    if identity.binding is Binding.NONE or not isinstance(confirmation, dict):
+        return ""
+    return digest_of(confirmation).hex()
 
 
 def _task_name(facts: Facts) -> StateName:

@@ -14,7 +14,7 @@ from extauthz.clock import Instant
 from extauthz.model.reason import Reason
 from extauthz.model.spend import Spend
 from extauthz.policy.document import Part, Text
-from extauthz.policy.requirements.form import read_part
+from extauthz.policy.requirements.form import read_part, require_counting
 from extauthz.policy.requirements.rate import (
     FORGET_AFTER,
     AtMost,
@@ -79,13 +79,14 @@ class Budget(Timeless):
         return Met((spend,))
 
 
-def compile_budget(argument: Any, written: Written, _: Surroundings) -> Budget:
+def compile_budget(argument: Any, written: Written, surroundings: Surroundings) -> Budget:
     """Return the requirement that a policy file states.
 
     Raises:
         PolicyError: it is not a budget.
     """
     part = read_part(BudgetPart, argument, written)
+    require_counting(written, surroundings)
     name = f"{written.space}{part.name}"
     return Budget(name=name, at_most=part.at_most, per=part.per, by=part.by, reads=reads_of(part.by))
 

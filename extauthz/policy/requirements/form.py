@@ -13,6 +13,7 @@ from extauthz.validation import problems_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from extauthz.policy.surroundings import Surroundings
     from extauthz.policy.written import Written
 
 PartType = TypeVar("PartType", bound=Part)
@@ -44,6 +45,16 @@ def read_words(argument: Any, written: Written) -> tuple[str, ...]:
         if not isinstance(word, str) or not word:
             written.at(position).refuse("must be text that is not empty", "quote it")
     return tuple(argument)
+
+
+def require_counting(written: Written, surroundings: Surroundings) -> None:
+    """Refuse a requirement that counts uses where nothing could count them.
+
+    Raises:
+        PolicyError: there is no state.
+    """
+    if not surroundings.spends:
+        written.refuse("it counts uses, which needs `state` in the settings", "add `state` to the settings")
 
 
 def listed(words: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from extauthz.durations import Duration
 from extauthz.model.reason import Reason
 from extauthz.model.spend import Spend
 from extauthz.policy.document import Part
-from extauthz.policy.requirements.form import read_part
+from extauthz.policy.requirements.form import read_part, require_counting
 from extauthz.policy.requirements.standing import digest_of, party_key, target_of
 from extauthz.policy.rules import Failed, Finding, Met, Timeless
 
@@ -93,13 +93,14 @@ class Rate(Timeless):
         return Met((spend,))
 
 
-def compile_rate(argument: Any, written: Written, _: Surroundings) -> Rate:
+def compile_rate(argument: Any, written: Written, surroundings: Surroundings) -> Rate:
     """Return the requirement that a policy file states.
 
     Raises:
         PolicyError: it is not a rate, or its window is not one to 2678400 whole seconds.
     """
     part = read_part(RatePart, argument, written)
+    require_counting(written, surroundings)
     if not 1 <= part.per <= _LONGEST or part.per != int(part.per):
         written.at("per").refuse("must be whole seconds, one to 31 days", "write for example 1m")
     return Rate(rule=written.rule, at_most=part.at_most, per=int(part.per), by=part.by, reads=reads_of(part.by))

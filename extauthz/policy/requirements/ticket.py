@@ -19,7 +19,7 @@ from extauthz.model.state import StateName
 from extauthz.model.verdict import PresentTicket
 from extauthz.policy.document import Part, Text, Words
 from extauthz.policy.names import FactType
-from extauthz.policy.requirements.form import read_part
+from extauthz.policy.requirements.form import read_part, require_counting
 from extauthz.policy.requirements.standing import digest_of, known, text_of
 from extauthz.policy.rules import Finding, Met, Unmet
 from extauthz.validation import did_you_mean
@@ -113,6 +113,8 @@ def compile_ticket(argument: Any, written: Written, surroundings: Surroundings) 
         PolicyError: the resource lacks an attribute that it speaks of.
     """
     part = read_part(TicketPart, argument, written)
+    if part.uses is not None:
+        require_counting(written.at("uses"), surroundings)
     own = {name.removeprefix("resource.") for name in surroundings.facts if name.startswith("resource.")}
     own -= {"name", "action"}
     for name in (part.source, *part.names):

@@ -51,6 +51,7 @@ def listed(**changes: Any) -> dict[str, Any]:
         ([opaque(slots=16)], "smaller than server.threads"),
         ([opaque(discovery=True)], "exactly one of endpoint, discovery"),
         ([opaque(endpoint=None)], "exactly one of endpoint, discovery"),
+        ([opaque(endpoint="issuer.example/ask")], "must be a URL"),
         ([opaque(cache=0)], "greater than or equal to 1"),
         ([opaque(cache_inactive="500ms")], "greater than or equal to 1"),
         ([opaque(client={"id": "us"})], "secret_file"),

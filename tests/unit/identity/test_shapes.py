@@ -138,7 +138,7 @@ def test_an_id_token_is_not_an_access_token(claim: str) -> None:
 
 def test_a_security_event_is_not_an_access_token() -> None:
     """Nor is a logout token; both are typed `JWT` by older providers. No setting changes that."""
-    events = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    events: dict[str, Any] = {"http://schemas.openid.net/event/backchannel-logout": {}}
     for accept_id_tokens in (False, True):
         rules = rules_for("oidc", accept_id_tokens=accept_id_tokens)
         assert refused("oidc", rules=rules, events=events).reason is Reason.TOKEN_TYPE_WRONG

@@ -149,7 +149,9 @@ def test_a_bundle_holds_keys_for_several_things_and_each_says_for_what() -> None
         TokenMaker(kid="empty").jwk(use="jwt-svid", kid=""),
     ]
     raw = json.dumps({"keys": jwks, "spiffe_sequence": 1, "spiffe_refresh_hint": 300}).encode()
-    assert parse_keyset(raw, ("ES256",), JWT_SVIDS).names == ("jwt",)
+    bundle = parse_keyset(raw, ("ES256",), JWT_SVIDS)
+    assert bundle.names == ("jwt",)
+    assert bundle.find(None, "ES256") is bundle.find("jwt", "ES256") is not None
     assert parse_keyset(raw, ("ES256",)).names == ("sig", "silent")
 
 

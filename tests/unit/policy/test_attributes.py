@@ -101,7 +101,7 @@ def test_a_header_that_envoy_may_have_joined_is_refused() -> None:
     assert read(shown, FromHeader("env")) == "a,b"
 
 
-@pytest.mark.parametrize("text", ["", "x" * (MAX_ATTRIBUTE_LENGTH + 1)])
+@pytest.mark.parametrize("text", ["", "x" * (MAX_ATTRIBUTE_LENGTH + 1), "staging\0production"])
 def test_an_empty_or_endless_value_is_refused(text: str) -> None:
     """Empty is not a value, and a value fits its record."""
     refusal_of(with_query(text), FromQuery("env"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from extauthz.model.decision import Target
@@ -141,6 +143,45 @@ def test_a_challenge_is_bounded() -> None:
     assert challenge is not None
     assert len(challenge) < 2048
     assert "scope-1" not in challenge
+
+
+METADATA = "https://api.example.com/.well-known/oauth-protected-resource/mcp"
+PUBLISHED = replace(TARGET, metadata_url=METADATA)
+EVERY_CHALLENGE = [
+    denial(Reason.NO_CREDENTIALS),
+    denial(Reason.TOKEN_EXPIRED),
+    denial(Reason.CREDENTIALS_AMBIGUOUS),
+    denial(Reason.INSUFFICIENT_SCOPE, ObtainScopes(("a",))),
+    denial(Reason.STEP_UP_REQUIRED, StepUp(("x",), 60), ObtainScopes(("a",))),
+    denial(Reason.PROOF_NONCE_REQUIRED),
+]
+
+
+@pytest.mark.parametrize("deny", EVERY_CHALLENGE, ids=lambda deny: deny.reason)
+@pytest.mark.parametrize("scheme", ["Bearer", "DPoP"])
+def test_each_challenge_of_a_published_resource_says_where(deny: Deny, scheme: str) -> None:
+    """RFC 9728 section 5.1, in both schemes; where nothing is published nothing is said."""
+    algorithms = ("ES256",) if scheme == "DPoP" else ()
+    for target, expected in ((PUBLISHED, METADATA), (TARGET, None)):
+        challenge = find_challenge(deny, replace(target, proof_algorithms=algorithms))
+        assert challenge is not None
+        found, parameters = parse_challenge(challenge)
+        assert (found, parameters.get("resource_metadata")) == (scheme, expected)
+
+
+def test_a_step_up_at_run_time_is_told_everything_at_once() -> None:
+    """What clients of the Model Context Protocol act on: 403, the error, all scopes, and the metadata."""
+    deny = denial(Reason.INSUFFICIENT_SCOPE, ObtainScopes(("files:read", "files:write")))
+    parameters = parameters_of(deny, PUBLISHED)
+    assert status_of(deny, PUBLISHED) == 403
+    assert parameters["error"] == "insufficient_scope"
+    assert parameters["scope"] == "files:read files:write"
+    assert parameters["resource_metadata"] == METADATA
+
+
+def test_where_there_is_no_challenge_nothing_points_to_metadata() -> None:
+    """A refusal that no token repairs."""
+    assert find_challenge(denial(Reason.FORBIDDEN), PUBLISHED) is None
 
 
 def test_a_negative_age_is_zero() -> None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.model.decision import Decision
+    from extauthz.observing import Observing
     from extauthz.ports import Need, Spender
 
 PROXY = Proxy("edge")
@@ -128,7 +129,13 @@ class Shell:
     """A checker with everything round it within reach."""
 
     def __init__(
-        self, *, slots: int = 1, refuse_unrecorded: bool = True, capacity: int = 0, spender: Spender | None = None
+        self,
+        *,
+        slots: int = 1,
+        refuse_unrecorded: bool = True,
+        capacity: int = 0,
+        spender: Spender | None = None,
+        observing: Observing | None = None,
     ) -> None:
         ruleset = compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())
         self.clock = ManualClock()
@@ -147,6 +154,7 @@ class Shell:
             waiting=self.waiting,
             recall=Recall(self.keys, self.records, capacity, self.clock),
             spender=spender,
+            observing=observing,
         )
         self.checker = Checker(rim, deadline=0.15, refuse_unrecorded=refuse_unrecorded)
 

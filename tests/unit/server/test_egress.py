@@ -238,9 +238,12 @@ def settings(**egress_settings: Any) -> Settings:
 
 def test_the_list_holds_what_the_settings_name_and_nothing_else() -> None:
     """Places that are read from files name no host."""
-    found = rules_of(settings(hosts=["www.a.example"], private_networks=["10.0.0.0/8"], proxy="http://[::1]:3128"))
+    found = rules_of(
+        settings(hosts=["www.a.example", "2001:db8::1"], private_networks=["10.0.0.0/8"], proxy="http://[::1]:3128")
+    )
     assert found.hosts == {
         *("a.example", "keys.b.example", "ask.c.example", "d.example", "lists.d.example", "www.a.example"),
+        "2001:db8::1",
     }
     assert found.networks == (ipaddress.ip_network("10.0.0.0/8"),)
     assert found.proxy == ("::1", 3128)
@@ -255,6 +258,7 @@ def test_the_list_holds_what_the_settings_name_and_nothing_else() -> None:
             {"proxy": text}
             for text in ("https://p:1", "http://p", "http://u:p@p:1", "http://p:1/x", "http://:1", "p:1")
         ),
+        *({"hosts": [text]} for text in ("https://a.example", "a.example:443", "A.example", "a.example.", "", "[::1]")),
         {"hots": []},
     ],
     ids=str,

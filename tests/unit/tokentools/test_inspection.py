@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from extauthz.identity.certificate_rules import BindingRule
+from extauthz.model.identity import Binding
 from extauthz.model.reason import Reason
 from extauthz.model.request import Source
 from extauthz.ports import NOTHING, Fetched, KeysOf, Need
 from extauthz.tokentools.inspection import Inspection, Means, inspect_token, read_unverified
 from extauthz.tokentools.show import lines_of, to_document
 from extauthz.tokentools.steps import NOT_MADE, REFUSED
+from tests.simulators.dpop import RULES
 from tests.simulators.profiles import profile
 from tests.simulators.registry import registry
 from tests.simulators.tokens import NOW, MemoryKeys, TokenMaker
+from tests.unit.identity.test_opaque import TOKEN as OPAQUE
+from tests.unit.identity.test_opaque import Memory, said
+from tests.unit.identity.test_opaque import asked as rules_of_issuer
 
 if TYPE_CHECKING:
     from extauthz.identity.rules import Profile
@@ -163,15 +170,50 @@ def test_a_remote_that_always_needs_more_does_not_keep_us() -> None:
     assert len(fetcher.asked) <= 3
 
 
+BOUND = {"jkt": "x" * 43}
+WITH_PROOFS = replace(profile(), dpop=RULES)
+
+
 def test_a_token_bound_to_a_key_is_accepted_but_for_its_proof() -> None:
     """A proof belongs to one request; every other check is made."""
-    found = inspected(MAKER.mint(cnf={"jkt": "x" * 43}))
+    found = inspected(MAKER.mint(cnf=BOUND), believed=WITH_PROOFS)
     assert found.accepted
+    assert found.identity is not None
+    assert found.identity.binding is Binding.DPOP
     assert [step.name for step in found.steps if step.outcome == NOT_MADE] == [
         "the sender holds the key that the token is bound to"
     ]
     assert "ACCEPTED as far as it could be checked" in told(found)
-    assert inspected(MAKER.forge(cnf={"jkt": "x" * 43})).reason == "signature_invalid"
+    assert inspected(MAKER.forge(cnf=BOUND), believed=WITH_PROOFS).reason == "signature_invalid"
+
+
+def test_an_opaque_token_bound_to_a_key_is_accepted_but_for_its_proof() -> None:
+    """That it is bound is its issuer's word, not its own."""
+    judged = replace(means(), introspections=Memory().say(**said(cnf=BOUND)))
+    believed = profile(rules_of_issuer())
+    assert inspect_token(OPAQUE, believed, judged, NOW, Source()).reason == "binding_mismatch"
+    found = inspect_token(OPAQUE, replace(believed, dpop=RULES), judged, NOW, Source())
+    assert found.accepted
+    assert [step.outcome for step in found.steps].count(NOT_MADE) == 1
+
+
+@pytest.mark.parametrize(
+    ("confirmation", "believed", "says"),
+    [
+        (BOUND, profile(), "Authorization: DPoP"),
+        (BOUND, replace(WITH_PROOFS, binding=BindingRule.MTLS), "client certificate"),
+        (BOUND, replace(WITH_PROOFS, binding=BindingRule.NONE), "without `cnf`"),
+        ({**BOUND, "x5t#S256": "x"}, WITH_PROOFS, "nothing else"),
+        ({"kid": "k"}, WITH_PROOFS, "`x5t#S256` or `jkt`"),
+    ],
+)
+def test_a_bound_token_that_no_resource_would_take_is_refused(
+    confirmation: dict[str, str], believed: Profile, says: str
+) -> None:
+    """Where the profile takes no proofs or wants another binding, and where a proof would not show enough."""
+    found = inspected(MAKER.mint(cnf=confirmation), believed=believed)
+    assert found.reason == "binding_mismatch"
+    assert says in found.steps[-1].detail
 
 
 def test_nothing_secret_is_told() -> None:

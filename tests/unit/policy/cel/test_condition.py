@@ -78,3 +78,15 @@ def test_every_type_of_fact_can_be_declared() -> None:
     """The environment knows them all."""
     facts = {**FACTS, **{f"resource.a{kind.name}": Fact(kind) for kind in FactType}}
     assert new_environment(facts).compile("resource.aFLAG")
+
+
+def test_a_text_that_holds_a_nul_fails_the_condition() -> None:
+    """The runtime ends a text at its first NUL, so `staging\\0production` would be `staging`; this is the control too."""
+    expression = cel.NewEnv(variables={"t": cel.Type.STRING}).compile('t == "staging"')
+    assert expression.eval(data={"t": "staging\0production"}).value() is True
+    for condition, variables in (
+        ('identity.tenant != "staging"', {"identity_tenant": "staging\0production"}),
+        ('!("a" in identity.roles)', {"identity_roles": ["b", "a\0"]}),
+    ):
+        with pytest.raises(ConditionFailed, match="NUL"):
+            holds(condition, **variables)
