@@ -31,10 +31,18 @@ def demo(
         Literal["auto", "grpcio", "native"], typer.Option(help="Which gRPC engine serves, as in the settings.")
     ] = "auto",
     folder: Annotated[Path, typer.Option(help="Where logs and decision records go.")] = Path(".demo"),
+    scenario: Annotated[
+        str | None, typer.Option(help="Run a situation of examples/scenarios/ instead: its number, or `all`.")
+    ] = None,
 ) -> None:
     """Start an issuer, an upstream, extauthz and a real Envoy, and send a tour of requests through them."""
     if context.invoked_subcommand is not None:
         return
+    if scenario is not None:
+        from extauthz.demo.scenario_show import show_scenario  # noqa: PLC0415 — see below
+
+        signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
+        raise typer.Exit(show_scenario(scenario, folder))
     from extauthz.demo.show import show  # noqa: PLC0415 — the demo's weight is for the demo alone
 
     # Told to end, the demo ends what it started.

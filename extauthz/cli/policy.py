@@ -10,6 +10,7 @@ import typer
 from extauthz.cli.policy_compare import diff, replay
 from extauthz.cli.policy_explain import explain
 from extauthz.cli.policy_inputs import policy_and_context
+from extauthz.cli.policy_propose import propose
 from extauthz.cli.policy_testing import run_tests
 from extauthz.errors import PolicyError
 
@@ -18,6 +19,7 @@ policy_app.command("test")(run_tests)
 policy_app.command()(explain)
 policy_app.command()(diff)
 policy_app.command()(replay)
+policy_app.command()(propose)
 
 
 @policy_app.callback()

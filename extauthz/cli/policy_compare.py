@@ -84,15 +84,22 @@ def _over_logs(logs: Sequence[Path], run: Callable[[Iterable[bytes], Callable[[i
         return tally
     screen = terminal(errors=True)
     started = time.monotonic()
-    with _Bar(screen) as bar:
-        for path in logs:
-            with opened_log(path) as lines:
-                bar.begin(path)
-                run(lines, bar.step, tally)
+    over_lines(logs, lambda lines, progress: run(lines, progress, tally))
     seconds = max(time.monotonic() - started, 1e-6)
     seen = tally.total + tally.unreadable
     screen.print(f"{seen:,} records in {seconds:.1f} s ({seen / seconds:,.0f} a second)")
     return tally
+
+
+def over_lines(logs: Sequence[Path], run: Callable[[Iterable[bytes], Callable[[int], object]], object]) -> None:
+    """Give the lines of logs to `run`, one log after another, with a progress bar where somebody watches."""
+    from extauthz.cli.terminal import terminal  # noqa: PLC0415 — see above
+
+    with _Bar(terminal(errors=True)) as bar:
+        for path in logs:
+            with opened_log(path) as lines:
+                bar.begin(path)
+                run(lines, bar.step)
 
 
 class _Bar:

@@ -37,7 +37,7 @@ _UNAUTHORIZED: Final = 401
 _FORBIDDEN: Final = 403
 _WAITABLE: Final = frozenset({403, 429, 503})
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-_OWN_HEADERS: Final = frozenset({"authorization", "dpop"})
+_OWN_HEADERS: Final = frozenset({"authorization", "dpop", "host"})
 
 
 class _Repair(Enum):
@@ -107,7 +107,7 @@ class Session:
         Args:
             method: in upper case.
             target: a path of the resource's host, with its query, or an absolute URL of the resource.
-            headers: without `Authorization` and `DPoP`, which are the session's.
+            headers: without `Authorization`, `DPoP` and `Host`, which are the session's.
             body: sent again with each attempt.
 
         Raises:
@@ -118,7 +118,7 @@ class Session:
         url = self._resource.locate(target)
         own = {name.lower(): value for name, value in (headers or {}).items()}
         if own.keys() & _OWN_HEADERS:
-            message = "`Authorization` and `DPoP` are set by the session"
+            message = "`Authorization`, `DPoP` and `Host` are set by the session"
             raise ValueError(message)
         if not self._started:
             self._started, self._token = True, self._tokens(self._wanted)

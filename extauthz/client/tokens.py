@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from extauthz.client.system import Machine
+
+
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+"""`b64token` of RFC 6750 section 2.1; `token68` of RFC 9110."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +50,19 @@ class Token:
         value: as it goes into `Authorization`.
         sign: signs the claims of a DPoP proof with the key that the token is bound to, and returns the compact JWS with
             `typ` `dpop+jwt` and the public key as `jwk` (RFC 9449 section 4.2); None for a bearer token.
+
+    Raises:
+        ValueError: the value cannot stand in a header as a token.
     """
 
     value: str = field(repr=False)
     sign: Callable[[Mapping[str, Any]], str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what would be read as something else than one token."""
+        if _TOKEN.fullmatch(self.value) is None:
+            message = "not a token: only letters, digits and -._~+/ with = at the end"
+            raise ValueError(message)
 
     @property
     def scheme(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,9 @@ from extauthz.limits import DEFAULT_LEEWAY_SECONDS
 
 _TRUST_DOMAIN: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}")
 """The ID of a trust domain (SPIFFE-ID, section 2.1)."""
+
+_NAME: Final = r"^\S+$"
+"""No issuer has a space in its name: it is what ends the issuer where both stand in one text (`ISSUER SUBJECT`)."""
 
 _SVID_ALGORITHMS: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512))
 """JWT-SVID, section 2.1."""
@@ -53,7 +56,7 @@ class KeySettings(Section):
 class IssuerSettings(Section):
     """An issuer whose tokens can be accepted."""
 
-    issuer: str = Field(description="The exact `iss`.")
+    issuer: str = Field(pattern=_NAME, description="The exact `iss`.")
     tokens: Literal["jwt", "opaque"] = Field(
         default="jwt", description="`opaque`: whatever its tokens look like, it is asked about each (`introspection`)."
     )
@@ -81,6 +84,10 @@ class IssuerSettings(Section):
     )
     max_lifetime: Duration = Field(default=3600.0 * 12, description="Longest `exp` - `iat` accepted.")
     leeway: Duration = Field(default=float(DEFAULT_LEEWAY_SECONDS), le=300, description="Clock difference tolerated.")
+    actors_of: tuple[Annotated[str, Field(pattern=_NAME)], ...] = Field(
+        default=(),
+        description="Other issuers whose callers its tokens may name as actors (`act.iss`); such a token is refused else.",
+    )
     map: MappingSettings = MappingSettings()
 
     @model_validator(mode="after")

@@ -4,10 +4,13 @@
 2. The outermost `act` is the actor; those nested in it are earlier actors, most recent first.
 3. Each is an object with a non-empty `sub`. Anything else, and a chain longer than `MAX_DELEGATION_DEPTH`, refuses the
    token: a delegation that cannot be read must never turn into "not delegated".
-4. An actor without `iss` is one of the token's issuer. Its kind and roles are read with the claim names of the issuer's
-   mapping from the actor's own object; a fixed value and an expression in the mapping speak of subjects only, and an
-   actor whose kind is not known meets no rule that asks for one.
-5. `exp`, `nbf` and `aud` within `act` have no meaning and are not read.
+4. An actor without `iss` is one of the token's issuer. One of another issuer is taken only where the operator lets this
+   issuer name that one's callers as actors: else whoever may issue any token could make itself act as anybody, with the
+   rights that rules and the registry give to another issuer's callers.
+5. Its kind and roles are read with the claim names of the issuer's mapping from the actor's own object; a fixed value
+   and an expression in the mapping speak of subjects only, and an actor whose kind is not known meets no rule that asks
+   for one.
+6. `exp`, `nbf` and `aud` within `act` have no meaning and are not read.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
 PROVABLE_KINDS: Final = tuple(kind.value for kind in Kind if kind is not Kind.ANONYMOUS)
 """What a credential can prove its holder to be."""
 
+_FOREIGN: Final = "Request a token whose actors are callers of its own issuer, or of one that it may speak for here."
+
 
 @dataclass(frozen=True, slots=True)
 class Delegation:
@@ -44,16 +49,20 @@ class Delegation:
     chain: tuple[Principal, ...] = ()
 
 
-def read_delegation(claims: Mapping[str, Any], issuer: str, mapping: MappingRules) -> Delegation:
+def read_delegation(
+    claims: Mapping[str, Any], issuer: str, mapping: MappingRules, actors_of: frozenset[str] = frozenset()
+) -> Delegation:
     """Return the actors that verified claims name.
 
     Args:
         claims: the verified claims.
         issuer: the token's issuer.
         mapping: the issuer's mapping.
+        actors_of: other issuers whose callers it may name as actors.
 
     Raises:
-        Refusal: `credentials_malformed` by rule 3, `identity_unmapped` for a kind that is not known.
+        Refusal: `credentials_malformed` by rule 3, `issuer_unknown` by rule 4, `identity_unmapped` for a kind that is
+            not known.
     """
     actors: list[Principal] = []
     party = claims
@@ -63,7 +72,12 @@ def read_delegation(claims: Mapping[str, Any], issuer: str, mapping: MappingRule
             refuse_claim("act", "an object")
         if len(actors) == MAX_DELEGATION_DEPTH:
             refuse_claim("act", f"nested at most {MAX_DELEGATION_DEPTH} deep")
-        actors.append(_read_actor(party, issuer, mapping))
+        actor = _read_actor(party, issuer, mapping)
+        if actor.issuer != issuer and actor.issuer not in actors_of:
+            raise Refusal(
+                Reason.ISSUER_UNKNOWN, _FOREIGN, inner=f"actors_of of {issuer} does not list the actor's issuer"
+            )
+        actors.append(actor)
     return Delegation(actors[0], tuple(actors[1:])) if actors else Delegation()
 
 

@@ -34,11 +34,12 @@ def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity
 
     Raises:
         Refusal: `identity_unmapped` when the kind is missing or unknown, `credentials_malformed` when an optional claim
-            has the wrong type, `token_not_yet_valid` when the sign-in lies in the future.
+            has the wrong type, `issuer_unknown` for an actor of whom the issuer may not speak, `token_not_yet_valid`
+            when the sign-in lies in the future.
     """
     claims, rules = verified.claims, verified.rules
     mapping, issuer = rules.mapping, rules.issuer
-    delegation = read_delegation(claims, issuer, mapping)
+    delegation = read_delegation(claims, issuer, mapping, rules.actors_of)
     return Identity(
         subject=Principal(
             issuer=issuer,

@@ -143,6 +143,7 @@ class IssuerRules:
         required_claims: claims that must be there besides those that the shape asks for.
         accept_id_tokens: whether an OpenID Connect ID token may serve as access token.
         mapping: claims → identity fields.
+        actors_of: other issuers whose callers it may name as actors.
         opaque: whether it is asked about each token, whatever the token looks like.
         prefix: how each of its opaque tokens begins.
         introspects: whether it can be asked about a token.
@@ -157,6 +158,7 @@ class IssuerRules:
     required_claims: tuple[str, ...] = ()
     accept_id_tokens: bool = False
     mapping: MappingRules = MappingRules()
+    actors_of: frozenset[str] = frozenset()
     opaque: bool = False
     prefix: str = ""
     introspects: bool = False

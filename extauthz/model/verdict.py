@@ -106,7 +106,7 @@ class BeginTask:
 Remedy = ObtainScopes | StepUp | UseMethod | WaitUntil | SeekApproval | PresentTicket | ReportPosture | BeginTask
 
 
-def to_published(remedy: Remedy) -> dict[str, object]:
+def to_published(remedy: Remedy) -> dict[str, object]:  # noqa: PLR0911 — one for each kind of remedy
     """Return the JSON form of a remedy, one for problem bodies and decision records; `kind` tells which it is."""
     match remedy:
         case ObtainScopes(scopes):

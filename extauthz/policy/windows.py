@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil.rrule import rrule, rrulestr
@@ -58,6 +58,9 @@ _STEPS: Final = frozenset({"DAILY", "WEEKLY", "MONTHLY", "YEARLY"})
 _NO_RULE: Final = "not a recurrence rule"
 _EXAMPLE: Final = "write for example FREQ=WEEKLY;BYDAY=TU,TH;BYHOUR=9;BYMINUTE=0;BYSECOND=0"
 _RULE: Final = re.compile(r"[A-Z]+=[A-Z0-9,+-]+(?:;[A-Z]+=[A-Z0-9,+-]+)*")
+_UNTIL: Final = re.compile(r"\d{8}(?:T\d{6})?")
+"""Whole: what a shorter text leaves out would be read from the clock."""
+
 _LOCAL: Final = re.compile(r"\d{4}-\d\d-\d\d(?:T\d\d:\d\d(?::\d\d)?)?")
 
 
@@ -187,11 +190,7 @@ def _said(text: str) -> dict[str, str]:
 
 
 def _parse(text: str, starts: datetime) -> rrule:
-    parsed = rrulestr(text, dtstart=starts)
-    if not isinstance(parsed, rrule):
-        message = "one rule"
-        raise TypeError(message)
-    return parsed
+    return cast("rrule", rrulestr(text, dtstart=starts))
 
 
 def _instant(local: datetime, zone: ZoneInfo) -> Instant:
@@ -255,8 +254,8 @@ def _check_rule(text: str, starts: datetime, written: Written) -> None:
             written.refuse(f"`{key}` is not known in rules", "use " + ", ".join(sorted(_PARTS)))
     if said["FREQ"] not in _STEPS:
         written.refuse("a rule steps by days at least", "use FREQ of DAILY, WEEKLY, MONTHLY or YEARLY, and BYHOUR")
-    if said.get("UNTIL", "").endswith("Z"):
-        written.refuse("UNTIL is a local time like all others here", "write it without Z")
+    if "UNTIL" in said and (_UNTIL.fullmatch(said["UNTIL"]) is None or "COUNT" in said):
+        written.refuse("UNTIL is a local time like all others here", "write 20261231T235959, without Z and COUNT")
     for key, most in _MOST.items():
         if not (said.get(key, "1").isdecimal() and 1 <= int(said.get(key, "1")) <= most):
             written.refuse(f"{key} is not 1 to {most}", "choose another")
@@ -266,7 +265,7 @@ def _check_rule(text: str, starts: datetime, written: Written) -> None:
 def _check_openings(text: str, starts: datetime, written: Written) -> None:
     try:
         found = _first_year(_parse(text, starts), starts)
-    except (ValueError, TypeError):
+    except ValueError:
         written.refuse(_NO_RULE, _EXAMPLE)
     if not found:
         written.refuse("it does not open within a year after it starts", "check the rule and `starts`")

@@ -217,6 +217,10 @@ class Evidence:
 
 def _why_not(recorded: Recorded) -> str:
     """Return why a record is evidence for nothing; empty when it is evidence."""
+    return _why_unread(recorded) or ("" if "preflight" in recorded.members else _why_unknown(recorded))
+
+
+def _why_unread(recorded: Recorded) -> str:
     members, reason = recorded.members, recorded.judged.reason
     if not recorded.outcome.allowed:
         return f"it was refused: {reason}"
@@ -224,10 +228,11 @@ def _why_not(recorded: Recorded) -> str:
         return f"it could not be read: {reason}"
     if any(REDACTED in str(members[name]) or str(members[name]).endswith(_CUT) for name in ("host", "path")):
         return "its path was redacted or cut in the record"
-    if reason in UNDECIDED:
-        return f"it was not decided: {reason}"
-    if "preflight" in members:
-        return ""
+    return f"it was not decided: {reason}" if reason in UNDECIDED else ""
+
+
+def _why_unknown(recorded: Recorded) -> str:
+    members, reason = recorded.members, recorded.judged.reason
     if reason in UNPROVEN and reason != Reason.NO_CREDENTIALS:
         return f"its caller could not be proven: {reason}"
     if "upgrade" in members:
@@ -243,7 +248,7 @@ def _caller(recorded: Recorded) -> tuple[Caller, str]:
         return NOBODY, ""
     actor = members.get("actor")
     party = actor if isinstance(actor, dict) else subject
-    client = str(party.get("client", "")) or ("" if party is actor else str(members.get("client", "")))
+    client = str(party.get("client", ""))
     kind, name = str(party.get("kind", "")), str(party.get("subject", ""))
     behalf = str(subject.get("kind", "")) if party is actor else ""
     named = "" if client or kind == "user" else name

@@ -53,6 +53,38 @@ def to_question(form: RequestForm) -> bytes:
     return CheckRequest(attributes=attributes).SerializeToString()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """A request as a client would send it.
+
+    Attributes:
+        headers: lines in order, without pseudo headers and without what Envoy adds.
+        source: address of the connection.
+    """
+
+    method: str
+    host: str
+    path: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    source: str
+
+
+def read_sent(question: bytes) -> Sent:
+    """Return the request that `to_question` has put into a `CheckRequest`."""
+    attributes = CheckRequest.FromString(question).attributes
+    http = attributes.request.http
+    shown = [(line.key, line.raw_value.decode()) for line in http.header_map.headers] or list(http.headers.items())
+    return Sent(
+        method=http.method,
+        host=http.host,
+        path=http.path,
+        headers=tuple((name, text) for name, text in shown if not name.startswith((":", "x-envoy-"))),
+        body=http.raw_body,
+        source=attributes.source.address.socket_address.address,
+    )
+
+
 def _query(form: RequestForm) -> str:
     if not form.query:
         return ""

@@ -131,6 +131,14 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
     )
 
 
+def has_stream_id(raw: bytes) -> bool:
+    """Return whether a `CheckRequest` says which of the proxy's requests it is about; never raises."""
+    try:
+        return bool(CheckRequest.FromString(raw).attributes.request.http.id)
+    except DecodeError:
+        return False
+
+
 def _read_shown(http: AttributeContext.HttpRequest) -> tuple[tuple[str, ...], Sequence[bytes]] | None:
     """Return names and values of the headers in the order shown, or None when a value must not be left out.
 

@@ -36,6 +36,16 @@ METADATA: Final = frozenset(
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """RFC 6052 section 2.1: the last 32 bits are an IPv4 address."""
 
+_GLOBAL_IPV6: Final = (ipaddress.IPv6Network("2000::/3"), _NAT64)
+"""All that IANA has given out as global unicast (RFC 4291 section 2.4), and NAT64 for IPv4 addresses that are public.
+`ipaddress` takes every block for public that no registry of special ones lists, and its list is as old as Python."""
+
+_SPECIAL_IPV6: Final = (ipaddress.IPv6Network("3fff::/20"),)
+"""Within these, and not public: documentation (RFC 9637)."""
+
+_TRANSLATED: Final = (_NAT64, ipaddress.IPv6Network("64:ff9b:1::/48"), ipaddress.IPv6Network("::ffff:0:0:0/96"))
+"""The last 32 bits are an IPv4 address: NAT64 everywhere and of a network (RFC 8215), and SIIT (RFC 2765)."""
+
 _IPV4_COMPATIBLE: Final = ipaddress.IPv6Network("::/96")
 """RFC 4291 section 2.5.5.1, deprecated; holds `::` and `::1` too, which are judged by themselves."""
 
@@ -58,16 +68,21 @@ def refusal_of(text: str, networks: Sequence[Network] = ()) -> str:
             return "a metadata address"
         if each.is_unspecified or each.is_multicast or each.is_link_local:
             return "an unspecified, multicast or link-local address"
-        if (not each.is_global or _is_site_local(each)) and not any(
+        if not _is_public(each) and not any(
             each in network for network in networks if network.version == each.version
         ):
             return "not a public address; name its network in egress.private_networks"
     return ""
 
 
-def _is_site_local(address: Address) -> bool:
-    """Return whether it is one of `fec0::/10`, which RFC 3879 has abolished and registries do not list."""
-    return isinstance(address, ipaddress.IPv6Address) and address.is_site_local
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global
+    return (
+        address.is_global
+        and any(address in block for block in _GLOBAL_IPV6)
+        and not any(address in block for block in _SPECIAL_IPV6)
+    )
 
 
 def _readings(address: Address) -> Iterator[Address]:
@@ -84,5 +99,5 @@ def _readings(address: Address) -> Iterator[Address]:
     if address.teredo is not None:
         yield from address.teredo
     low = int(address) & 0xFFFFFFFF
-    if address in _NAT64 or (address in _IPV4_COMPATIBLE and low > 1):
+    if any(address in block for block in _TRANSLATED) or (address in _IPV4_COMPATIBLE and low > 1):
         yield ipaddress.IPv4Address(low)

@@ -28,6 +28,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny, WaitUntil
 from extauthz.observing import Observing, observe
 from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence, SpendOutcome, Spent
+from extauthz.request.question import has_stream_id
 from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
 
 if TYPE_CHECKING:
@@ -105,8 +106,12 @@ class _Question:
 
     @property
     def name(self) -> bytes:
-        """Return what names this question: proxy and message, with Envoy's stream id, which a retry repeats."""
-        return sha256(f"{self.proxy.name if self.proxy else ''}\0".encode() + self.raw).digest()
+        """Return what names this question: proxy and message, with Envoy's stream id, which a retry repeats.
+
+        A proxy that shows no stream id asks the same for a retry and for a replay, so each of its questions is new.
+        """
+        own = "" if has_stream_id(self.raw) else self.decision_id
+        return sha256(f"{self.proxy.name if self.proxy else ''}\0{own}\0".encode() + self.raw).digest()
 
 
 class Checker:

@@ -36,6 +36,7 @@ def rules_of(settings: IssuerSettings) -> IssuerRules:
         required_claims=settings.required_claims,
         accept_id_tokens=settings.accept_id_tokens,
         mapping=_mapping(settings.issuer, settings.map, shape.mapping),
+        actors_of=frozenset(settings.actors_of),
         opaque=opaque,
         prefix=asked.prefix if asked is not None else "",
         introspects=asked is not None,

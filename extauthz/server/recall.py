@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from extauthz.decision.keys import decision_key
 from extauthz.model.decision import Decision
 from extauthz.model.request import Request
+from extauthz.model.verdict import Deny, WaitUntil
 from extauthz.request.question import read_question
 from extauthz.server.sketchbook import Sketchbook
 
@@ -194,9 +195,9 @@ class Recall:
         return kept
 
     def keep(self, key: DecisionKey, answer: Answer) -> None:
-        """Keep an answer, unless it must not be reused or a fact has changed since it was read."""
+        """Keep an answer, unless it must not be reused, counts from now or a fact has changed since it was read."""
         reusable = answer.reusable
-        if reusable is None or not self._is_current(reusable):
+        if reusable is None or _counts_down(answer.decision) or not self._is_current(reusable):
             return
         pieces = tuple(answer.response.split(answer.decision.decision_id.encode("ascii")))
         kept = Kept(_without_secrets(answer.decision), reusable, pieces)
@@ -264,6 +265,12 @@ class Recall:
         kept.gone = True
         del self._kept[key]
         self._evicted += 1
+
+
+def _counts_down(decision: Decision) -> bool:
+    """Return whether the answer says how many seconds to wait, and so is another one with each of them."""
+    verdict = decision.verdict
+    return isinstance(verdict, Deny) and any(isinstance(remedy, WaitUntil) for remedy in verdict.remedies)
 
 
 def _without_secrets(decision: Decision) -> Decision:

@@ -43,7 +43,11 @@ permits:
 RULESET = compile_policy({"p.yaml": POLICY.encode()}, PolicyContext())
 MAKER = TokenMaker()
 KEYS = MAKER.key_source()
-TRADING = replace(profile(), transactions=TransactionRules(rules=issuer_rules(), audience="trust.example"))
+AGENTS = "https://agents.example"
+SPEAKING = {ISSUER: replace(issuer_rules(), actors_of=frozenset({AGENTS}))}
+TRADING = replace(
+    profile(), issuers=SPEAKING, transactions=TransactionRules(rules=issuer_rules(), audience="trust.example")
+)
 
 
 def decide(path: str, transaction: str = "", **claims: Any) -> pipeline.Answer:
@@ -105,17 +109,23 @@ def test_an_act_that_cannot_be_read_never_becomes_not_delegated(claim: Any) -> N
 
 def test_the_record_and_the_upstream_learn_on_whose_behalf() -> None:
     """Subject, actor and chain in the record; subject and actor, each with its issuer, upstream."""
-    answer = decide("/any", act={**act("b", "c"), "iss": "https://agents.example", "client_id": "bot"})
+    answer = decide("/any", act={**act("b", "c"), "iss": AGENTS, "client_id": "bot"})
     record = to_record(answer.decision, 0.0)
     assert record["subject"]["subject"] == "deployer"
-    assert record["actor"] == {"issuer": "https://agents.example", "subject": "b", "kind": "agent", "client": "bot"}
+    assert record["actor"] == {"issuer": AGENTS, "subject": "b", "kind": "agent", "client": "bot"}
     assert [party["subject"] for party in record["chain"]] == ["c"]
     headers = {
         option.header.key: option.header.value
         for option in CheckResponse.FromString(answer.response).ok_response.headers
     }
     assert (headers["x-extauthz-subject"], headers["x-extauthz-issuer"]) == ("deployer", ISSUER)
-    assert (headers["x-extauthz-actor"], headers["x-extauthz-actor-issuer"]) == ("b", "https://agents.example")
+    assert (headers["x-extauthz-actor"], headers["x-extauthz-actor-issuer"]) == ("b", AGENTS)
+
+
+def test_an_issuer_cannot_make_its_callers_act_as_those_of_another() -> None:
+    """The rule names the actor, and the token of whoever may name anybody would meet it."""
+    assert reason("/any", act={**act("b"), "iss": AGENTS}) == "allowed"
+    assert reason("/any", act={**act("b"), "iss": "https://other.example"}) == "issuer_unknown"
 
 
 READ_CONTACTS = {"type": "address-book", "actions": ["read"], "datatypes": ["contacts"]}

@@ -13,6 +13,7 @@ from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.document import (
     AttributePart,
     ForbidPart,
+    FreezePart,
     GuardPart,
     HeadPart,
     MatchPart,
@@ -22,6 +23,7 @@ from extauthz.policy.document import (
     ResourcePart,
     WhenPart,
     WhoPart,
+    WindowPart,
 )
 from extauthz.policy.names import FACTS
 from extauthz.policy.requirements.registry import REQUIREMENTS
@@ -62,7 +64,8 @@ def test_requirement_examples_compile() -> None:
     forms = [form.replace("[…]", "[x]") for cell in cells for form in re.findall(r"`([a-z_]+: [^`]+)`", cell)]
     assert len(forms) >= len(REQUIREMENTS)
     attributes = "{environment: path.environment, tenant: context.tenant}"
-    head = "resources:\n  - name: thing\n    action: do\n"
+    head = "windows:\n  releases: {rules: FREQ=DAILY, starts: 2026-01-06T09:00, lasts: 4h, zone: UTC}\n"
+    head += "resources:\n  - name: thing\n    action: do\n"
     head += '    match: {host: a.example, path: "/{environment}", methods: [GET]}\n'
     head += f"    attributes: {attributes}\nguards:\n"
     rules = [
@@ -75,7 +78,7 @@ def test_requirement_examples_compile() -> None:
     "part",
     [
         *(ResourcePart, MatchPart, AttributePart, GuardPart, ForbidPart, PermitPart, WhoPart, WhenPart),
-        *(HeadPart, NamespacePart),
+        *(HeadPart, NamespacePart, WindowPart, FreezePart),
     ],
 )
 def test_every_key_is_described(part: type[Part]) -> None:

@@ -172,7 +172,7 @@ def talk(api: Stage, desk: Any, resource: str = API, **patience: Any) -> tuple[S
 
 def subject_of(answer: Response) -> str:
     """Return whom the upstream saw."""
-    return dict(json.loads(answer.body)["headers"])["x-extauthz-subject"]
+    return str(dict(json.loads(answer.body)["headers"])["x-extauthz-subject"])
 
 
 def test_a_machine_gets_the_scope_that_it_lacks(api: Stage) -> None:
@@ -256,6 +256,7 @@ def test_a_window_is_waited_for(api: Stage) -> None:
     assert hasty.last_refusal.reason == "outside_change_window"
     assert 60 < (hasty.last_refusal.retry_after or 0) <= 3600
     assert len(refusals) == 1
+    answers: list[Answer] = []
     for _ in range(5):  # A machine that is very slow may ask only after it has opened.
         write_policy(api.folder, opens_in=4)
         assert eventually(lambda: _opens_soon(api))

@@ -6,13 +6,17 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from extauthz.client import Response, Token, TokenRequest
+from extauthz.client import Patience, Response, Session, Token, TokenRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 API: Final = "https://api.example.com"
 OK: Final = Response(status=200, body=b"done")
+CLOSED: Final = {
+    "reason": "outside_change_window",
+    "remedies": [{"kind": "window", "opens_at": "2027-01-15T08:10:00Z"}],
+}
 
 
 def refuse(status: int, challenge: str = "", *, body: Mapping[str, Any] | None = None, **headers: str) -> Response:
@@ -105,3 +109,23 @@ class Watch:
     def unique(self) -> str:
         """Return a text that counts the pauses."""
         return f"jti-{len(self.waited)}"
+
+
+def session(api: Api, issuer: Issuer | None = None, watch: Watch | None = None, **patience: Any) -> Session:
+    """Return a session with the API."""
+    return Session(API, issuer or Issuer(), patience=Patience(**patience), transport=api, machine=watch or Watch())
+
+
+def bearer(error: str, rest: str = "") -> str:
+    """Return a challenge."""
+    return f'Bearer realm="api", error="{error}"{rest}'
+
+
+def dpop_issuer(signed: list[Mapping[str, Any]]) -> Issuer:
+    """Return a source with a DPoP key; its proofs are numbered."""
+
+    def sign(claims: Mapping[str, Any]) -> str:
+        signed.append(claims)
+        return f"proof-{len(signed)}"
+
+    return Issuer(sign)

@@ -15,7 +15,7 @@ from extauthz.config.settings import Settings
 from extauthz.errors import ConfigError
 from extauthz.model.request import Request
 from extauthz.policy.compile import compile_policy
-from extauthz.server.app import policy_context
+from extauthz.server.policyfaces import policy_context
 
 API = "https://api.example.com"
 ISSUER = "https://issuer.example.com"
@@ -33,7 +33,7 @@ def with_profiles(**profiles: Any) -> Settings:
     keys = {"keys": {"file": "keys.json"}}
     issuers = [{"issuer": name, **keys} for name in (ISSUER, "https://other.example.com", "spiffe://prod.example")]
     return Settings.model_validate(
-        {"policy": ["p"], "issuers": issuers, "state": {"memory": True}, "profiles": profiles}
+        {"policy": ["p"], "issuers": issuers, "state": {"path": "state.db"}, "profiles": profiles}
     )
 
 

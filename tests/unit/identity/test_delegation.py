@@ -12,11 +12,12 @@ from extauthz.model.identity import Kind, Principal
 from extauthz.model.reason import Reason
 
 ISSUER = "https://issuer.example"
+AGENTS = "https://agents.example"
 
 
-def read(claims: dict[str, Any], mapping: MappingRules | None = None) -> Delegation:
+def read(claims: dict[str, Any], mapping: MappingRules | None = None, actors_of: str = "") -> Delegation:
     """Return the delegation in these claims."""
-    return read_delegation(claims, ISSUER, mapping or MappingRules())
+    return read_delegation(claims, ISSUER, mapping or MappingRules(), frozenset({actors_of} if actors_of else ()))
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -38,15 +39,15 @@ def test_an_actor_keeps_what_its_own_object_says() -> None:
     """Issuer, client, kind and roles are the actor's, never the subject's."""
     actor = {
         "sub": "bot",
-        "iss": "https://agents.example",
+        "iss": AGENTS,
         "client_id": "c",
         "kind": "agent",
         "realm": {"roles": ["reader"]},
     }
     claims = {"kind": "user", "realm": {"roles": ["admin"]}, "act": actor}
-    found = read(claims, MappingRules(roles=FromClaim("realm.roles")))
+    found = read(claims, MappingRules(roles=FromClaim("realm.roles")), AGENTS)
     assert found.actor == Principal(
-        issuer="https://agents.example",
+        issuer=AGENTS,
         subject="bot",
         kind=Kind.AGENT,
         client="c",
@@ -61,6 +62,24 @@ def test_fixed_values_of_the_mapping_do_not_speak_of_actors() -> None:
         MappingRules(kind=FixedValue("ci"), roles=FixedValue("admin")),
     )
     assert found.actor == Principal(issuer=ISSUER, subject="bot")
+
+
+@pytest.mark.parametrize(
+    "issuer", [AGENTS, f"{ISSUER}/", f"{ISSUER} x", "urn:extauthz:api-keys", "HTTPS://ISSUER.EXAMPLE"]
+)
+def test_an_issuer_speaks_of_its_own_callers_only(issuer: str) -> None:
+    """Or whoever can issue any token acts as anybody of another issuer; the same holds within the chain."""
+    actor = {"sub": "bot", "iss": issuer}
+    for act in (actor, {"sub": "own", "act": actor}):
+        with pytest.raises(Refusal) as refusal:
+            read({"act": act}, actors_of="https://third.example")
+        assert refusal.value.reason is Reason.ISSUER_UNKNOWN
+        assert issuer not in f"{refusal.value.detail}{refusal.value.inner}".replace(ISSUER, "")
+
+
+def test_an_actor_of_the_issuer_itself_may_say_so() -> None:
+    """`iss` of the token's own issuer changes nothing."""
+    assert read({"act": {"sub": "bot", "iss": ISSUER}}) == read({"act": {"sub": "bot"}})
 
 
 def test_may_act_proves_nothing() -> None:

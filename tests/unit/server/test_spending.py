@@ -104,6 +104,16 @@ def test_a_question_is_named_by_proxy_and_message() -> None:
     assert till.asked[0][2] == pytest.approx(0.15)
 
 
+def test_without_a_stream_id_a_replay_is_no_retry() -> None:
+    """Callers other than Envoy leave it out, and then the same bytes may be a proof that is used again."""
+    till = Till()
+    shell = shell_with(till)
+    headers = {"authorization": f"Bearer {MAKER.mint()}"}
+    for _ in range(2):
+        shell.ask(check_request(path="/things/7", headers=headers, stream_id=""))
+    assert len({name for _, name, _ in till.asked}) == 2
+
+
 def test_a_denial_spends_nothing() -> None:
     """What is refused anyway costs nobody a use."""
     till = Till()

@@ -81,7 +81,7 @@ def test_every_type_of_fact_can_be_declared() -> None:
 
 
 def test_a_text_that_holds_a_nul_fails_the_condition() -> None:
-    """The runtime ends a text at its first NUL, so `staging\\0production` would be `staging`; this is the control too."""
+    """The runtime ends a text at its first NUL, so a longer one would equal a shorter; the control shows it."""
     expression = cel.NewEnv(variables={"t": cel.Type.STRING}).compile('t == "staging"')
     assert expression.eval(data={"t": "staging\0production"}).value() is True
     for condition, variables in (
