@@ -60,6 +60,10 @@ class FetchError(ExtAuthzError):
     """Something remote did not answer, or not with what we can use."""
 
 
+class AnswerError(FetchError):
+    """It answered, but not with what we can use, and what was asked about may be why: others' questions may fare better."""
+
+
 class StateError(ExtAuthzError):
     """The state cannot be read or written now. The message is for the operator: what is wrong, and the fix."""
 

@@ -20,7 +20,7 @@ HostOption = Annotated[str, typer.Option(help="Address to listen on.")]
 
 
 @demo_app.callback(invoke_without_command=True)
-def demo(
+def demo(  # noqa: PLR0913 — one for each option
     context: typer.Context,
     *,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running after the tour.")] = False,

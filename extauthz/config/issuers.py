@@ -18,8 +18,8 @@ from extauthz.limits import DEFAULT_LEEWAY_SECONDS
 _TRUST_DOMAIN: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}")
 """The ID of a trust domain (SPIFFE-ID, section 2.1)."""
 
-_NAME: Final = r"^\S+$"
-"""No issuer has a space in its name: it is what ends the issuer where both stand in one text (`ISSUER SUBJECT`)."""
+_NAME: Final = r"^[^\s|]+$"
+"""No issuer has a space or a bar in its name: they end it in texts such as `ISSUER SUBJECT` and `ISSUER|WORKLOAD`."""
 
 _SVID_ALGORITHMS: Final = frozenset(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512))
 """JWT-SVID, section 2.1."""

@@ -1,10 +1,10 @@
 """Situations of `examples/scenarios/`: the cases of their policy tests, as they go through a real Envoy.
 
-Each case is the one that `extauthz policy test` runs: who asks, for what, and what must come out. Here its caller gets a
-token of the demo issuer, and the answer is the one that a client sees. Three things cannot be had in the demo, so cases
-that need them are left to `policy test`: changeable facts, which nothing reports yet; callers whom no bearer token of the
-demo issuer can prove; connections from elsewhere. A case that names an instant is sent while each window of the policy
-is as open as it was then: the calendar is moved, since the clock cannot be.
+Each case is the one that `extauthz policy test` runs: who asks, for what, and what must come out. Here its caller
+gets a token of the demo issuer, and the answer is the one that a client sees. Three things cannot be had in the demo,
+so cases that need them are left to `policy test`: changeable facts, which nothing reports yet; callers whom no bearer
+token of the demo issuer can prove; connections from elsewhere. A case that names an instant is sent while each window
+of the policy is as open as it was then: the calendar is moved, since the clock cannot be.
 """
 
 from __future__ import annotations

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import urllib.request
 from dataclasses import dataclass
@@ -93,7 +92,7 @@ class SituationStage:
         """Put a policy into force, and wait until it is."""
         fresh = self._policy.with_suffix(".new")
         fresh.write_bytes(policy)
-        os.replace(fresh, self._policy)
+        fresh.replace(self._policy)
         wanted = f'extauthz_policy_info{{revision="{revision_of(self._policy)}"}} 1.0'
         until, pause = self._clock.monotonic() + _SWAP_SECONDS, threading.Event()
         while wanted not in self._read_metrics():
@@ -110,7 +109,7 @@ class SituationStage:
     def _settle(self, settings: dict[str, Any]) -> None:
         settings["policy"] = [str(self._policy)]
         settings["policy_reload"] = _RELOAD_SECONDS
-        settings["issuers"][0]["mapping"] = {name: {"claim": name} for name in ("environment", "device")}
+        settings["issuers"][0]["map"] = {name: {"claim": name} for name in ("environment", "device")}
 
     def __enter__(self) -> Self:
         self.stage.start()

@@ -72,6 +72,7 @@ def verify_binding(claims: Mapping[str, Any], rule: BindingRule, request: Reques
         refuse_claim("cnf", "an object with a member")
     # 2. Nothing that cannot be checked, 4. and no downgrade.
     if _KEY in confirmation:
+        verify_way(Binding.DPOP, rule)  # Where no proof would help either, the client is told so.
         _mismatch("Send this token as `Authorization: DPoP TOKEN`, with a proof.", "a token bound to a key, as Bearer")
     if confirmation.keys() != {_CERTIFICATE}:
         _mismatch("Request a token that is bound by `x5t#S256` or `jkt`.", "an unknown member of cnf")

@@ -84,7 +84,9 @@ def _workload(verified: VerifiedClaims) -> str:
     """Return the stable key of the caller, which is the same for every token that it gets."""
     source = verified.rules.mapping.workload
     key = _text(verified.claims, source) if source is not None else verified.client or verified.subject
-    if not key or verified.rules.shape.workload_is_global:
+    shape = verified.rules.shape
+    # What the operator maps instead may be any text of the issuer's, another issuer's keys included.
+    if not key or (shape.workload_is_global and source is shape.mapping.workload):
         return key
     return f"{verified.rules.issuer}|{key}"
 

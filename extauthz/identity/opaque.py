@@ -17,6 +17,8 @@ The binding to a sender (`cnf`) is left to whoever calls this, as with JWTs.
 
 from __future__ import annotations
 
+import re
+from base64 import urlsafe_b64decode
 from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
@@ -42,6 +44,11 @@ if TYPE_CHECKING:
 _NOT_FOR_ACCESS: Final = frozenset({"refresh", "offline", "id"})
 """Values of `typ` by which some servers mark refresh and ID tokens that they answer about."""
 
+_BEGINNING: Final = re.compile(r"[A-Za-z0-9_-]{0,64}")
+"""What is looked at of a header to tell what it is."""
+
+_OBJECT: Final = re.compile(rb"[ \t\r\n]*+\{[ \t\r\n]*+\"")
+
 _TOKEN_TYPES: Final = frozenset({"bearer", "dpop"})
 
 
@@ -61,9 +68,17 @@ def find_asked(unverified_token: UnverifiedToken, profile: Profile) -> IssuerRul
     try:
         unverified_claims = load_object(parse_compact(unverified_token).payload, max_bytes=MAX_TOKEN_BYTES)
     except (JoseError, StrictJsonError):
-        is_broken_jwt = unverified_token.startswith("eyJ") and unverified_token.count(".") == 2  # noqa: PLR2004 — the dots of a JWS
-        return None if is_broken_jwt else opaque
+        return None if _is_like_jws(unverified_token) else opaque
     return opaque if unverified_claims.get("iss") == opaque.issuer else None
+
+
+def _is_like_jws(unverified_token: str) -> bool:
+    """Return whether a token that cannot be read is of three parts, the first of which begins like a JSON object."""
+    header, *others = unverified_token.split(".")
+    # Some octets more than the beginning needs, since JSON may have spaces and line breaks there.
+    beginning = _BEGINNING.match(header)[0]  # type: ignore[index]  # it matches the empty text, too
+    begins = urlsafe_b64decode(beginning + "A" * (-len(beginning) % 4))
+    return len(others) == 2 and _OBJECT.match(begins) is not None  # noqa: PLR2004 — the other parts of a JWS
 
 
 def verify_opaque(

@@ -2,7 +2,8 @@
 
 1. Envoy's own account (`source.certificate`, with `include_peer_certificate`) always counts: clients cannot set it.
 2. `x-forwarded-client-cert` counts only where the profile says which element the proxy in front writes. Elsewhere it is
-   not even looked at, and it never goes upstream unless the resource forwards it.
+   not even looked at, and it never goes upstream unless the resource forwards it. Where the last of several elements
+   counts, none may have a name that a certificate could have written the last one into (`xfcc.may_be_forged`).
 3. Where both name a certificate it must be the same one: two certificates are two credentials.
 4. Within an element, hash, certificate and chain must be about the same certificate.
 
@@ -18,13 +19,14 @@ from typing import TYPE_CHECKING, Final
 from extauthz.errors import Refusal
 from extauthz.identity.certificate import PeerCertificate, read_certificate, read_chain, to_thumbprint
 from extauthz.identity.certificate_rules import Forwarded
-from extauthz.identity.xfcc import HEADER, Element, parse_xfcc
+from extauthz.identity.xfcc import HEADER, Element, may_be_forged, parse_xfcc
 from extauthz.model.reason import Reason
 
 if TYPE_CHECKING:
     from extauthz.model.request import Request
 
 _ONE: Final = "The proxies in front disagree about the client certificate; connect to one of them directly."
+_NAMES: Final = "No proxy may write URI or DNS into x-forwarded-client-cert (set_current_client_cert_details)."
 _SHAPE: Final = "The proxy in front must say one thing about the client certificate."
 
 
@@ -73,9 +75,12 @@ def _told(request: Request, forwarded: Forwarded) -> Peer | None:
     lines = request.headers.all(HEADER)
     if forwarded is Forwarded.IGNORED or not lines:
         return None
-    elements = parse_xfcc(",".join(lines))
+    value = ",".join(lines)
+    elements = parse_xfcc(value)
     if forwarded is Forwarded.ONLY and len(elements) != 1:
         raise Refusal(Reason.CREDENTIALS_MALFORMED, _SHAPE, inner=f"{HEADER}: several elements")
+    if len(elements) > 1 and may_be_forged(value):
+        raise Refusal(Reason.CREDENTIALS_MALFORMED, _NAMES, inner=f"{HEADER}: the last element may be a certificate's")
     return _to_peer(elements[-1])
 
 

@@ -55,7 +55,7 @@ _GITLAB_GROUPS: Final = (
     *("project_path", "pipeline_source", "ref", "ref_type", "ref_path", "ref_protected", "environment_protected"),
     *("deployment_tier", "runner_environment", "job_project_id"),
 )
-_GITLAB_CONFIGURATION: Final = re.compile(r".+?//(?P<path>[^@]+)@.+")
+_GITLAB_CONFIGURATION: Final = re.compile(r".+?//(?P<path>[^@]++)@.+")
 """`HOST/PROJECT//PATH@REF`."""
 
 _KUBERNETES_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")

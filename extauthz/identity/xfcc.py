@@ -25,6 +25,7 @@ _ESCAPE: Final = re.compile(r'\\(["\\])')
 
 _HASH: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _REPEATABLE: Final = frozenset({"by", "uri", "dns"})
+_OPEN_ENDED: Final = re.compile(r"(?:uri|dns)=", re.IGNORECASE)
 _KEYS: Final = _REPEATABLE | {"hash", "cert", "chain", "subject"}
 
 _DETAIL: Final = "The proxy in front must write x-forwarded-client-cert in Envoy's text format."
@@ -70,6 +71,19 @@ def parse_xfcc(value: str) -> tuple[Element, ...]:
         if not separator:
             return tuple(elements)
         at += 1
+
+
+def may_be_forged(value: str) -> bool:
+    """Return whether a certificate may have brought elements along that no proxy has written.
+
+    Envoy writes `URI` and `DNS` without quotes, as the certificate has them: a comma in one begins an element, also for
+    the strictest parser. Only what has neither is surely the work of proxies. The text is searched and not the pairs,
+    since a quote that an earlier element leaves open could hide the key.
+
+    Args:
+        value: a header value with several elements.
+    """
+    return _OPEN_ENDED.search(value) is not None
 
 
 def _to_element(pairs: list[tuple[str, str]]) -> Element:

@@ -6,11 +6,14 @@ is evidence for nothing and becomes an open question.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from extauthz.model.identity import Kind
 from extauthz.model.reason import Reason
+from extauthz.model.request import METHODS
 from extauthz.policytools.moments import parse_moment
 from extauthz.policytools.propose_paths import Cluster, cluster
 from extauthz.policytools.records import UNDECIDED, UNPROVEN, read_line
@@ -26,6 +29,7 @@ MAX_PLACES: Final = 50_000
 """Different pairs of method and path that are told apart; what is beyond them is only counted."""
 
 _CUT: Final = "…"
+_CODE: Final = re.compile(r"[a-z][a-z_]*")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +41,7 @@ class Caller:
         issuer: who vouched for that party.
         client: its OAuth client; empty when there is none.
         subject: its name; empty where the client names it, and for people.
-        behalf: kind of the subject for whom an actor acted; empty when the subject acted itself.
+        behalf: kind of the subject for whom an actor acted, or `UNKNOWN`; empty when the subject acted itself.
     """
 
     kind: str = ""
@@ -48,6 +52,9 @@ class Caller:
 
 
 NOBODY: Final = Caller(kind="anonymous")
+
+UNKNOWN: Final = "of a kind that is not known"
+"""`behalf` of an actor for a subject of no known kind."""
 
 
 @dataclass(slots=True)
@@ -222,12 +229,15 @@ def _why_not(recorded: Recorded) -> str:
 
 def _why_unread(recorded: Recorded) -> str:
     members, reason = recorded.members, recorded.judged.reason
+    reason = reason if _CODE.fullmatch(reason) else "for a reason that is none"
     if not recorded.outcome.allowed:
         return f"it was refused: {reason}"
     if not all(name in members for name in ("host", "method", "path")):
         return f"it could not be read: {reason}"
     if any(REDACTED in str(members[name]) or str(members[name]).endswith(_CUT) for name in ("host", "path")):
         return "its path was redacted or cut in the record"
+    if members["method"] not in METHODS:
+        return "its method is not known"
     return f"it was not decided: {reason}" if reason in UNDECIDED else ""
 
 
@@ -237,7 +247,13 @@ def _why_unknown(recorded: Recorded) -> str:
         return f"its caller could not be proven: {reason}"
     if "upgrade" in members:
         return "it asks for another protocol (`upgrades`)"
-    return "" if "subject" in members or reason == Reason.NO_CREDENTIALS else f"nobody knows who asked: {reason}"
+    if "subject" not in members:
+        return "" if reason == Reason.NO_CREDENTIALS else "nobody knows who asked"
+    caller, _ = _caller(recorded)
+    if not caller.issuer and caller != NOBODY:
+        return "its caller has no issuer, so no permit can name it"
+    names = (caller.issuer, caller.client, caller.subject)
+    return "its caller has a name that no policy can say" if any(text != text.strip() for text in names) else ""
 
 
 def _caller(recorded: Recorded) -> tuple[Caller, str]:
@@ -249,7 +265,16 @@ def _caller(recorded: Recorded) -> tuple[Caller, str]:
     actor = members.get("actor")
     party = actor if isinstance(actor, dict) else subject
     client = str(party.get("client", ""))
-    kind, name = str(party.get("kind", "")), str(party.get("subject", ""))
-    behalf = str(subject.get("kind", "")) if party is actor else ""
+    kind, name = _kind(party), str(party.get("subject", ""))
+    behalf = _kind(subject) or UNKNOWN if party is actor else ""
     named = "" if client or kind == "user" else name
     return Caller(kind, str(party.get("issuer", "")), client, named, behalf), str(subject.get("subject", ""))
+
+
+def _kind(party: Mapping[str, Any]) -> str:
+    """Return the kind of a party; empty when it is not known, or none."""
+    kind = str(party.get("kind", ""))
+    return kind if kind in _KINDS else ""
+
+
+_KINDS: Final = frozenset(kind.value for kind in Kind)

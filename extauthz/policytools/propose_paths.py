@@ -80,11 +80,11 @@ def cluster(paths: Mapping[str, Iterable[str]]) -> dict[str, Cluster]:
 
 
 def _is_writable(path: str) -> bool:
+    """Return whether a template can stand for a path literally; one with braces would be a template of its own."""
     try:
-        parse_template(path)
+        return all(isinstance(step, str) for step in parse_template(path).steps)
     except ValueError:
         return False
-    return True
 
 
 def _collect(node: _Node, above: Segments, guessed: frozenset[int], found: dict[str, Cluster]) -> None:

@@ -1,17 +1,16 @@
 """Evidence → a policy file for people to read: the evidence beside each line, and what only they can know as `# ?`.
 
-The text is the same for the same evidence. Everything that clients chose is quoted as JSON, which YAML reads alike, so
-that no name can end a line or begin another key.
+The text is the same for the same evidence. Everything that clients chose is quoted and escaped, so that no name can end
+a line or begin another key.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from extauthz.policytools.propose import NOBODY, Caller, Endpoint
+from extauthz.policytools.propose import NOBODY, UNKNOWN, Caller, Endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -27,6 +26,9 @@ _ACTIONS: Final[Mapping[str, str]] = {
 }
 _FEW_SCOPES: Final = 8
 """Scopes that a comment lists."""
+
+_SCOPE: Final = re.compile(r"[!#-\[\]-z|~]+")
+"""Scopes as RFC 6749 section 3.3 has them, without braces, which would be filled in."""
 
 _NOT_AN_ID: Final = re.compile(r"[^a-z0-9]+")
 
@@ -151,19 +153,19 @@ def _shared_scopes(uses: Iterable[Use]) -> tuple[str, ...]:
     for use in uses:
         scopes = use.scopes or frozenset()
         found = scopes if found is None else found & scopes
-    return tuple(sorted(scope for scope in found or () if "{" not in scope and "}" not in scope))
+    return tuple(sorted(scope for scope in found or () if _SCOPE.fullmatch(scope)))
 
 
 def _permit(name: str, caller: Caller, scopes: tuple[str, ...], uses: list[tuple[_Offer, Use]]) -> Iterator[str]:
     yield f"  - id: {name}"
     yield f"    who: {_who(caller)}"
     if caller.behalf:
-        yield f"    limit: actor # it acted for others: subjects of kind {_quoted(caller.behalf)}"
+        yield f"    limit: actor # it acted for others, each of them {caller.behalf}"
     yield "    may:"
     for offer, use in uses:
         yield f"      - {offer.target} # {_used(use)}"
     clauses = []
-    if caller.behalf:
+    if caller.behalf not in {"", UNKNOWN}:
         clauses.append(f"      - identity: {{kind: [{caller.behalf}], of: subject}}")
     if scopes:
         clauses.append(f"      - scopes: [{', '.join(map(_quoted, scopes))}]")
@@ -226,4 +228,10 @@ def _times(count: int, noun: str) -> str:
 def _quoted(text: str) -> str:
     """Return text as a quoted scalar of YAML. A dollar sign is doubled at the start, where it would name a list."""
     text = f"${text}" if text.startswith("$") else text
-    return json.dumps(text, ensure_ascii=not text.isprintable())
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in {'"', "\\"}:
+        return f"\\{letter}"
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"

@@ -8,8 +8,10 @@ A sketch is a digest of the message without those values, and equal sketches mea
    request and the tail, each as long as its length prefix says. A message that is framed otherwise has no sketch.
 2. Where the passing headers stand in the rest is learned once, from a message that was named, by walking its header
    lines (`encode_raw_headers`; merged headers come in no fixed order and are not sketched). That is a layout. It is
-   tried on messages whose rest is as long; the digest covers every byte outside the cut values, all tags and lengths
-   included, so a message with the same digest is framed alike, and its cuts are the values of the same headers.
+   tried on messages whose rest is as long. The digest covers every byte outside the cut values, all tags and lengths
+   included, so a message with the same digest as *the one that the layout was learned from* is framed alike, and its
+   cuts are the values of the same headers. By the layout of another message the cuts could be anything, a token too:
+   such a digest must never be remembered, and `learn` returns the only one that may.
 3. What is cut cannot matter to the name: nothing reads those values, except that an undecodable or unprintable one has
    no name. So stream id, time and cut values are held to the shape that they have in named questions, or there is no
    sketch. The port is cut from a source that was walked before; its bytes are remembered as a whole.
@@ -156,22 +158,27 @@ class Sketches:
                 found.append(Sketch(sha256(b"".join(parts)).digest(), layout, cut))
         return found
 
-    def learn(self, raw: bytes) -> bool:
-        """Learn how a question that has a name is laid out, so that `read` knows its like; return whether it could."""
+    def learn(self, raw: bytes) -> Sketch | None:
+        """Learn how a question that has a name is laid out, so that `read` knows its like.
+
+        Returns:
+            The one sketch that may stand for its name: by its own layout. By another one of the same length the cuts
+            would be anywhere in it. None when it has none.
+        """
         frame = _walk(raw)
         if frame is None:
-            return False
+            return None
         source, _, rest, tail = frame
         known_source, layout = _without_port(source), _layout(rest, self._passing)
         if known_source is None or layout is None or not _is_plain(tail, _TAILS):
-            return False
+            return None
         self._remember(source, known_source)
         others = self._layouts.get(layout.size, ())
         if layout not in others:
             if len(self._layouts) >= _MOST_LAYOUTS:
                 self._layouts = {}
             self._layouts[layout.size] = (layout, *others)[:_MOST_OF_A_LENGTH]
-        return True
+        return next((sketch for sketch in self.read(raw) if sketch.layout == layout), None)
 
     def _remember(self, source: bytes, known_source: bytes) -> None:
         if source in self._sources:
@@ -306,11 +313,13 @@ def _layout(rest: bytes, passing: frozenset[str]) -> Layout | None:
 def _to_layout(size: int, cuts: dict[str, tuple[int, int]]) -> Layout:
     names = list(cuts)
     edges = [0, *(edge for cut in cuts.values() for edge in cut), size]
+    request_id = names.index("x-request-id") if "x-request-id" in names else None
+    trace_parent = names.index("traceparent") if "traceparent" in names else None
     return Layout(
         size=size,
         kept=tuple(slice(start, stop) for start, stop in zip(edges[::2], edges[1::2], strict=True)),
         cut=tuple(slice(start, stop) for start, stop in cuts.values()),
-        request_id=names.index("x-request-id") if "x-request-id" in names else None,
-        trace_parent=names.index("traceparent") if "traceparent" in names else None,
-        mark=repr(edges).encode(),
+        request_id=request_id,
+        trace_parent=trace_parent,
+        mark=repr((edges, request_id, trace_parent)).encode(),
     )

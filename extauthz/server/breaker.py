@@ -4,7 +4,9 @@
 one call is made as a probe; others are not, until it is back. A good probe closes it, a bad one opens it for twice as
 long, up to a limit. Pauses are jittered, so that many servers do not come back to a recovering remote in one moment.
 
-A failure is that no usable answer came. "This token is not active" is an answer.
+A failure is that no usable answer came. "This token is not active" is an answer. An answer that cannot be used because
+of what it is about (`AnswerError`) is neither: whoever sends a token that an issuer chokes on must not have it left
+alone for everybody else.
 """
 
 from __future__ import annotations
@@ -69,7 +71,7 @@ class Breaker:
             return State.OPEN if self._clock.monotonic() < self._open_until else State.HALF_OPEN
 
     def admit(self) -> bool:
-        """Return whether a call may be made now; if so, `succeeded` or `failed` must follow."""
+        """Return whether a call may be made now; if so, `succeeded`, `failed` or `passed_over` must follow."""
         with self._lock:
             if self._open_until is None:
                 return True
@@ -84,6 +86,11 @@ class Breaker:
             self._failures = 0
             self._pause = FIRST_PAUSE
             self._open_until = None
+            self._probing = False
+
+    def passed_over(self) -> None:
+        """Note that an answer came which says nothing about the remote; another call may be the probe."""
+        with self._lock:
             self._probing = False
 
     def failed(self) -> None:

@@ -30,7 +30,7 @@ from urllib.parse import urlencode
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import Url, parse_url
 
-from extauthz.errors import FetchError
+from extauthz.errors import AnswerError, FetchError
 from extauthz.server.addresses import refusal_of
 from extauthz.server.connection import PinnedHttp, PinnedHttps, Watchdog
 
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 _CHUNK_BYTES: Final = 65536
 _HTTP_OK: Final = 200
 _NOT_MODIFIED: Final = 304
+_NOT_LIKE_THIS: Final = frozenset({400, 413, 414, 422, 431})
+"""Statuses that complain of the request, which holds what a client sent: a token that is too long, or of a strange form."""
 _ALWAYS: Final = {"accept-encoding": "identity", "connection": "close"}
 _PORTS: Final = {"https": 443, "http": 80}
 
@@ -152,7 +154,8 @@ class Egress:
         """Return what the remote answers.
 
         Raises:
-            FetchError: by one of the rules at the top of this file. The message is ours.
+            FetchError: by one of the rules at the top of this file. The message is ours. It is an `AnswerError` when
+                what was asked may be the reason.
         """
         deadline = self._clock.monotonic() + ask.timeout
         target = _parse(ask.url, plain_http=ask.plain_http)
@@ -268,7 +271,7 @@ def _exchange(connection: HTTPConnection, path: str, ask: Ask) -> Reply:
             return Reply(headers=fields, not_modified=True)
         if response.status != _HTTP_OK:
             message = f"answered with status {response.status}"
-            raise FetchError(message)
+            raise (AnswerError if response.status in _NOT_LIKE_THIS else FetchError)(message)
         if "content-encoding" in fields:
             message = "answered with a content coding that was not asked for"
             raise FetchError(message)
@@ -277,7 +280,7 @@ def _exchange(connection: HTTPConnection, path: str, ask: Ask) -> Reply:
             content += chunk
             if len(content) > ask.max_bytes:
                 message = "answered with too many bytes"
-                raise FetchError(message)
+                raise AnswerError(message)
         if response.length_remaining:
             message = "closed the connection within its answer"
             raise FetchError(message)

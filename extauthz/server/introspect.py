@@ -16,7 +16,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from extauthz.clock import Instant
-from extauthz.errors import FetchError, StrictJsonError
+from extauthz.errors import AnswerError, FetchError, StrictJsonError
 from extauthz.limits import MAX_INTROSPECTION_BYTES
 from extauthz.ports import Fetched, Introspection, IntrospectionOf
 from extauthz.server.answers import Answers
@@ -161,7 +161,8 @@ class _Issuer:
             claims = load_object(body, max_bytes=MAX_INTROSPECTION_BYTES)
         except StrictJsonError:
             message = "the answer is not a strict JSON object"
-            raise FetchError(message) from None
+            # What somebody has written into his profile may be why it is not; a page for people has other reasons.
+            raise (AnswerError if body.lstrip().startswith(b"{") else FetchError)(message) from None
         active = claims.get("active")
         if not isinstance(active, bool):
             message = "`active` is not a boolean"

@@ -5,7 +5,8 @@
 2. A fetch runs on a thread of its own with a deadline of its own. Who waits for it leaves at his own deadline; the
    answer is kept all the same, for the next time.
 3. At most `slots` fetches are under way, and at most as many decisions wait. The next is told `UNAVAILABLE` at once.
-4. The breaker (`breaker.py`) keeps away from a remote that fails.
+4. The breaker (`breaker.py`) keeps away from a remote that fails. An answer that is of no use, and may be so because of
+   what was asked, is no such failure.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from extauthz.errors import ExtAuthzError
+from extauthz.errors import AnswerError, ExtAuthzError, JoseError
 from extauthz.ports import Fetched
 
 if TYPE_CHECKING:
@@ -110,26 +111,26 @@ class Remote:
             threading.Thread(target=self._run, args=(key, flight, job), name=self._name, daemon=True).start()
         except RuntimeError:
             _log.exception("no thread for a fetch", remote=self._name)
+            self._breaker.failed()
             self._land(key, flight, Fetched.UNAVAILABLE)
         return flight
 
     def _run(self, key: Hashable, flight: _Flight, job: Callable[[Instant], None]) -> None:
-        outcome = Fetched.UNAVAILABLE
+        outcome, note = Fetched.UNAVAILABLE, self._breaker.failed
         try:
             job(flight.began)
-            outcome = Fetched.DONE
+            outcome, note = Fetched.DONE, self._breaker.succeeded
         except ExtAuthzError as error:
+            if isinstance(error, AnswerError | JoseError):
+                note = self._breaker.passed_over
             _log.warning("no usable answer", remote=self._name, problem=str(error))
         except Exception as error:  # noqa: BLE001 — whoever waits must be let go, whatever nobody foresaw
             _log.exception("no usable answer", remote=self._name, error=type(error).__name__)
+        note()
         self._land(key, flight, outcome)
         self._on_fetch(outcome)
 
     def _land(self, key: Hashable, flight: _Flight, outcome: Fetched) -> None:
-        if outcome is Fetched.DONE:
-            self._breaker.succeeded()
-        else:
-            self._breaker.failed()
         with self._lock:
             if self._flights.get(key) is flight:
                 del self._flights[key]

@@ -42,10 +42,10 @@ class Sketchbook:
     def learn(self, raw: bytes, proxy: Proxy, kept: Kept) -> bool:
         """Find `kept` by the sketch of this question from now on; return False when it has none."""
         with self._change:
-            if not self._sketches.learn(raw):
+            sketch = self._sketches.learn(raw)
+            if sketch is None:
                 return False
-            for sketch in self._sketches.read(raw):
-                while len(self._known) >= self._capacity and sketch.digest not in self._known:
-                    del self._known[next(iter(self._known))]
-                self._known[sketch.digest] = proxy, kept
+            while len(self._known) >= self._capacity and sketch.digest not in self._known:
+                del self._known[next(iter(self._known))]
+            self._known[sketch.digest] = proxy, kept
         return True

@@ -90,6 +90,9 @@ def _identity(identity: Identity) -> dict[str, Any]:
         "scopes": sorted(identity.scopes),
         "groups": sorted(identity.groups),
         "acr": identity.acr,
+        "auth_time": _instant(identity.auth_time),
+        "amr": list(identity.amr),
+        "authorization_details": [each["type"] for each in identity.authorization_details],
         "binding": identity.binding.value,
         "accepted_until": _instant(identity.accepted_until),
     }

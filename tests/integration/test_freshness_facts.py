@@ -38,6 +38,7 @@ from tests.integration.facts import (
     moment,
 )
 from tests.simulators.client_certificates import Authority, element
+from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import outcome_of
 from tests.simulators.registry import registry
 from tests.simulators.tokens import NOW, TokenMaker
@@ -368,3 +369,25 @@ def test_a_denial_that_says_how_long_to_wait_counts_down() -> None:
         waits.append(int(headers["retry-after"]))
         scene.clock.advance(10)
     assert waits == [waits[0] - 10 * position for position in range(4)]
+
+
+def attacker_like(victim: dict[str, Any]) -> dict[str, Any]:
+    """Return a question of another caller's, as long as the victim's, whose request id ends where it ends."""
+    own = {"authorization": f"Bearer {MAKER.mint(sub='mallory', lifetime=2000)}"}
+    length = len(check_request(**victim, raw_headers=True))
+    for size in range(1000):
+        question = {"path": "/things/7", "headers": {**own, "x-any": "a" * size, "x-request-id": "b" * 300}}
+        if len(check_request(**question, raw_headers=True)) == length:
+            return question
+    raise AssertionError
+
+
+def test_nobody_can_have_the_token_of_another_left_out_of_its_sketch() -> None:
+    """By the layout of the attacker's question the victim's token would be a request id, whatever it says."""
+    scene = Scene()
+    victim = {"path": "/things/7", "headers": {"user-agent": "a" * 700, "authorization": f"Bearer {TOKEN}"}}
+    for question in (attacker_like(victim), victim):
+        assert [scene.ask(question) for _ in range(3)] == ["allowed"] * 3
+    assert scene.recall.counts().recognised == 2
+    forged = {"user-agent": "a" * 700, "authorization": f"Bearer {TOKEN[:-300]}{'A' * 300}"}
+    assert scene.ask({"path": "/things/7", "headers": forged}) != "allowed"

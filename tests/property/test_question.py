@@ -292,7 +292,7 @@ def pairs_round(*bases: Change) -> Iterator[tuple[Judged, Judged]]:
 
 WRITE: Change = {"method": 1, "body": 2, "content-type": 1}
 BASES: tuple[Change, ...] = (
-    *({}, WRITE, {"path": 4, "authorization": 1}, {"mode": 1, "raw_headers": 1}, {"pseudo": 1}),
+    *({}, WRITE, {"path": 4, "authorization": 1}, {"mode": 1, "raw_headers": 1}, {"mode": 4}, {"pseudo": 1}),
     *({"path": 6, "certificate": 2}, {"path": 6, "x-forwarded-client-cert": 1}),
     {"path": 8, "authorization": 1, "x-api-key": 2},
 )
@@ -339,6 +339,7 @@ MEMBERS = {
     (2, 10): "sni",
     (2, 11): "context",
     (2, 12): "http",
+    (2, 13): "shape of headers",
 }
 
 

@@ -179,6 +179,8 @@ KEPT = {
     Reason.ROLE_MISSING,
     Reason.TENANT_MISMATCH,
     Reason.STEP_UP_REQUIRED,
+    Reason.UNEXPECTED_ENVIRONMENT,
+    Reason.UNEXPECTED_NETWORK,
 }
 
 

@@ -72,6 +72,23 @@ def test_a_token_bound_to_a_key_is_refused_as_bearer(rule: BindingRule) -> None:
 
 
 @pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (BindingRule.ANY, "Authorization: DPoP"),
+        (BindingRule.REQUIRED, "Authorization: DPoP"),
+        (BindingRule.DPOP, "Authorization: DPoP"),
+        (BindingRule.MTLS, "bound to your client certificate"),
+        (BindingRule.NONE, "without `cnf`"),
+    ],
+)
+def test_the_advice_for_a_token_bound_to_a_key_is_one_that_helps(rule: BindingRule, says: str) -> None:
+    """A proof only where the profile takes tokens that are bound to keys."""
+    with pytest.raises(Refusal) as refusal:
+        verify_binding(BOUND_TO_KEY, rule, request(ONE), Forwarded.IGNORED)
+    assert says in refusal.value.detail
+
+
+@pytest.mark.parametrize(
     "confirmation",
     [{"jwk": {}}, {"kid": "a"}, {"x5t#S256": ONE.thumbprint, "jku": "https://a"}, {"x5t": "a"}, {"X5T#S256": "a"}],
 )

@@ -188,6 +188,10 @@ def test_tokens_that_go_to_the_issuer_of_opaque_ones(token: str) -> None:
         (MAKER.mint(iss=None), Reason.ISSUER_UNKNOWN),
         (MAKER.mint(headers={"crit": ["x"]}), Reason.CREDENTIALS_MALFORMED),
         (f"eyJ.{to_base64url(b'{}')}.AAAA", Reason.CREDENTIALS_MALFORMED),
+        *(
+            (f"{to_base64url(header)}.{to_base64url(b'{}')}.AAAA", Reason.CREDENTIALS_MALFORMED)
+            for header in (b'{"alg":"ES256","crit":[]}', b'{ "crit":[]}', b'{\r\n  "crit":[]}', b' \t{"zip":"DEF"}')
+        ),
         (MAKER.forge(), Reason.SIGNATURE_INVALID),
     ],
 )

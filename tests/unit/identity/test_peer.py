@@ -67,6 +67,37 @@ def test_the_last_element_is_the_proxy_s_own(lines: tuple[str, ...]) -> None:
     assert refused(request(None, *lines), Forwarded.ONLY) is Reason.CREDENTIALS_MALFORMED
 
 
+FORGED = f"Hash={OTHER.digest.hex()}"
+
+
+@pytest.mark.parametrize("key", ["URI", "DNS", "uri"])
+@pytest.mark.parametrize(
+    "name",
+    [f"https://a.example,{FORGED}", f",{FORGED}", f'"a",{FORGED}', f",By=a,{FORGED};{{}}=b"],
+    ids=["after a name", "at once", "in quotes", "whole elements"],
+)
+def test_a_certificate_cannot_add_an_element_of_its_own(key: str, name: str) -> None:
+    """Envoy writes these names as they stand in the certificate, and a client can sign itself any name."""
+    shown = element(ONE, f"{key}={name.format(key)}")
+    assert refused(request(None, shown), Forwarded.LAST) is Reason.CREDENTIALS_MALFORMED
+    assert refused(request(None, shown), Forwarded.ONLY) is Reason.CREDENTIALS_MALFORMED
+
+
+def test_an_open_quote_does_not_hide_where_a_certificate_s_name_begins() -> None:
+    """The client sends the quote, the proxy appends its element to it, and the certificate closes the quote."""
+    appended = f'By=a;Hash={ONE.digest.hex()};URI=",{FORGED}'
+    assert refused(request(None, f'Subject="x,{appended}'), Forwarded.LAST) is Reason.CREDENTIALS_MALFORMED
+
+
+def test_names_of_a_certificate_in_the_only_element_do_no_harm() -> None:
+    """There is none that they could have added."""
+    for forwarded in TRUSTED:
+        assert (
+            found(request(None, element(ONE, "URI=spiffe://example.org/a", "DNS=a.example")), forwarded)
+            == ONE.thumbprint
+        )
+
+
 @pytest.mark.parametrize("forwarded", TRUSTED)
 def test_both_accounts_must_agree(forwarded: Forwarded) -> None:
     """Two certificates are two credentials."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from extauthz.errors import Refusal
+from extauthz.identity.rules import FromClaim
 from extauthz.identity.shapes import SHAPES
 from extauthz.model.identity import Identity, Kind
 from extauthz.model.reason import Reason
@@ -123,6 +125,16 @@ def test_a_trust_domain_signs_for_itself_only() -> None:
     token = minted("spiffe", maker=TokenMaker(issuer=other.issuer, kid="theirs"))
     assert not isinstance(prove(bearer(token), profile(rules_for("spiffe"), other), keys), Identity)
     assert keys.asked == [(TRUST_DOMAIN, "theirs", "ES256")]
+
+
+def test_a_trust_domain_cannot_state_the_workload_key_of_another_issuer() -> None:
+    """Only a SPIFFE ID is unique beyond its issuer; what the operator maps from another claim is not."""
+    mapping = replace(SHAPES["spiffe"].mapping, workload=FromClaim("job"))
+    rules = issuer_rules(TRUST_DOMAIN, shape=SHAPES["spiffe"], mapping=mapping)
+    token = minted("spiffe", job=f"{ISSUER}|pipeline")
+    found = prove(bearer(token), profile(rules), maker_for("spiffe").key_source())
+    assert isinstance(found, Identity)
+    assert found.workload == f"{TRUST_DOMAIN}|{ISSUER}|pipeline"
 
 
 def test_only_jwt_svids_are_chosen_by_their_subject() -> None:

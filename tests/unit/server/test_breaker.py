@@ -84,3 +84,25 @@ def test_pauses_are_jittered() -> None:
     factors = {Breaker(clock)._jitter() for _ in range(100)}
     assert len(factors) > 1
     assert 0.5 <= min(factors) <= max(factors) <= 1.0
+
+
+def test_an_answer_that_says_nothing_about_the_remote_is_passed_over() -> None:
+    """It opens nothing, mends nothing, and gives the place of the probe back."""
+    clock = ManualClock()
+    breaker = Breaker(clock, lambda: 1.0)
+    for _ in range(FAILURES - 1):
+        breaker.failed()
+    for _ in range(FAILURES):
+        assert breaker.admit()
+        breaker.passed_over()
+    assert breaker.state is State.CLOSED
+    breaker.failed()
+    assert breaker.state is State.OPEN
+    clock.advance(FIRST_PAUSE)
+    assert breaker.admit()
+    breaker.passed_over()
+    assert breaker.state is State.HALF_OPEN
+    assert breaker.admit()
+    breaker.failed()
+    clock.advance(2 * FIRST_PAUSE - 0.001)
+    assert not breaker.admit()

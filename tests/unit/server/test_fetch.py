@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 
 from extauthz.clock import SystemClock
-from extauthz.errors import FetchError
+from extauthz.errors import AnswerError, FetchError
 from extauthz.server.fetch import Ask, Egress, EgressRules, is_loopback
 from tests.simulators.certificates import Authority
 from tests.simulators.webserver import WebServer, response, serving, serving_bytes
@@ -89,6 +89,19 @@ def test_only_status_200_counts(status: str) -> None:
     """Whatever the body says."""
     with serving_bytes(response(status=status)) as server:
         assert fails(server.url) == f"answered with status {status[:3]}"
+
+
+@pytest.mark.parametrize("status", ["400", "413", "414", "422", "431"])
+def test_what_may_be_the_asker_s_own_fault_is_told_apart(status: str) -> None:
+    """Too long an answer as well; that we are not known, or that the server is down, is nobody's question's fault."""
+    for answer in (response(status=f"{status} No"), response(b"x" * (LIMIT + 1))):
+        with serving_bytes(answer) as server, pytest.raises(FetchError) as problem:
+            fetch(server.url)
+        assert isinstance(problem.value, AnswerError)
+    for other in ("401 Unauthorized", "403 Forbidden", "404 Not Found", "429 Too Many", "500 Oops", "503 Later"):
+        with serving_bytes(response(status=other)) as server, pytest.raises(FetchError) as problem:
+            fetch(server.url)
+        assert not isinstance(problem.value, AnswerError)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from extauthz.clock import Instant
 from extauthz.config.issuers import IssuerSettings
-from extauthz.errors import FetchError
+from extauthz.errors import AnswerError, FetchError
 from extauthz.ports import Fetched, Introspection, IntrospectionOf, KeysOf
 from extauthz.server.breaker import FAILURES, State
 from extauthz.server.fetch import Reply
@@ -278,6 +278,34 @@ def test_the_endpoint_is_discovered_and_looked_up_again_after_an_outage(tmp_path
     assert stage.asked[-1].url == "https://issuer.example/two"
     assert stage.find() is None
     assert stage.epoch() != before
+
+
+POISON = (
+    AnswerError("answered with status 400"),
+    AnswerError("answered with too many bytes"),
+    b'{"active": true, "name": "\\ud800"}',
+    b' {"active": true, "n": 123456789012345678901234567890}',
+)
+"""What tokens of a hostile client may have an issuer answer: it chokes on them, or repeats what their user has written."""
+
+
+@pytest.mark.parametrize("page", POISON, ids=repr)
+def test_one_client_s_tokens_cannot_have_the_issuer_left_alone_for_others(stage: Stage, page: Any) -> None:
+    """Nothing is known about those tokens, and everybody else's are asked about as before."""
+    stage.said["poison"] = page
+    for _ in range(3 * FAILURES):
+        assert stage.fetch("poison") is Fetched.UNAVAILABLE
+    assert stage.answers.breakers() == {ISSUER: State.CLOSED}
+    assert stage.fetch() is Fetched.DONE
+
+
+@pytest.mark.parametrize("page", [FetchError("down"), b"<html>", {"active": "yes"}, {}], ids=repr)
+def test_an_issuer_that_is_broken_for_everybody_is_left_alone(stage: Stage, page: Any) -> None:
+    """The counterpart: these say nothing about one token."""
+    stage.said["any"] = page
+    for _ in range(FAILURES):
+        stage.fetch("any")
+    assert stage.answers.breakers() == {ISSUER: State.OPEN}
 
 
 def test_nobody_is_asked_about_what_nobody_can_answer(stage: Stage) -> None:

@@ -40,6 +40,20 @@ def test_a_shape_brings_its_own_mapping(name: str) -> None:
     assert (rules.shape, rules.mapping) == (SHAPES[name], SHAPES[name].mapping)
 
 
+def test_an_issuer_names_its_own_callers_as_actors_unless_it_is_told_otherwise() -> None:
+    """By the exact names of other issuers."""
+    assert rules_of(issuer()).actors_of == frozenset()
+    assert rules_of(issuer(actors_of=["https://agents.example"])).actors_of == {"https://agents.example"}
+
+
+@pytest.mark.parametrize("name", ["", "https://a.example b", "https://a.example|b", "a\u00a0b"], ids=repr)
+def test_no_issuer_has_a_name_that_runs_into_what_stands_beside_it(name: str) -> None:
+    """`ISSUER SUBJECT` of one would be that of another."""
+    for changes in ({"issuer": name}, {"actors_of": [name]}):
+        with pytest.raises(ValidationError, match="pattern"):
+            issuer(**changes)
+
+
 def test_every_shape_can_be_chosen_and_no_other() -> None:
     """The table of the settings is the table of shapes."""
     schema = IssuerSettings.model_json_schema()["properties"]["profile"]

@@ -114,6 +114,16 @@ def test_our_own_failures_let_requests_through() -> None:
     assert shell.checker.refuse(Reason.OVERLOADED, PROXY) is LET_THROUGH
 
 
+CHECK = pipeline.check
+
+
+def decided(raw: bytes, **known: Any) -> pipeline.Answer:
+    """Return what the pipeline answers to a question that needs no evidence."""
+    answer = CHECK(raw, **known)
+    assert isinstance(answer, pipeline.Answer)
+    return answer
+
+
 @dataclass
 class _Broke:
     """A `Spender` that refuses everything."""
@@ -130,10 +140,9 @@ def test_what_is_used_up_goes_through(
 ) -> None:
     """A refused spend is a denial like any other."""
     spend = Spend(kind="rate", key=b"k", until=AT, refused=Reason.RATE_EXCEEDED)
-    check = pipeline.check
 
     def spending(raw: bytes, **known: Any) -> Any:
-        return replace(check(raw, **known), spends=(spend,))  # type: ignore[type-var]  # it needs no evidence here
+        return replace(decided(raw, **known), spends=(spend,))
 
     monkeypatch.setattr("extauthz.server.check.pipeline.check", spending)
     shell = shell_with_keys(observing, spender=_Broke())
@@ -203,10 +212,9 @@ def test_an_identity_that_fits_no_header_goes_through_without_one() -> None:
 
 def test_what_could_not_be_said_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a failure of ours, and it is not kept."""
-    check = pipeline.check
 
     def unsaid(raw: bytes, **known: Any) -> Any:
-        return replace(check(raw, **known), response=LET_THROUGH)  # type: ignore[type-var]  # it needs no evidence here
+        return replace(decided(raw, **known), response=LET_THROUGH)
 
     monkeypatch.setattr("extauthz.server.check.pipeline.check", unsaid)
     shell = shell_with_keys(capacity=10)

@@ -13,7 +13,7 @@ from extauthz.config.statuslists import StatusListSettings
 from extauthz.errors import FetchError
 from extauthz.identity.status_list import VerifiedList
 from extauthz.ports import Fetched, KeysOf, StatusList, StatusListOf
-from extauthz.server.breaker import State
+from extauthz.server.breaker import FAILURES, State
 from extauthz.server.keys import IssuerKeys
 from extauthz.server.statuslists import StatusLists, lasts_until
 from tests.simulators.clock import ManualClock
@@ -115,6 +115,16 @@ def test_a_newer_list_is_fetched_beside_before_the_old_one_ends(stage: Stage) ->
     new = stage.find()
     assert new is not None
     assert (new.statuses, new.fetched_at) == (b"\1", stage.clock.instant)
+
+
+def test_one_list_that_is_no_use_does_not_cost_the_others(stage: Stage) -> None:
+    """Whoever has a token that names a list which its issuer has let expire cannot stop the look-up of other tokens."""
+    stage.publish(0, exp=NOW - 60)
+    other = StatusListOf(ISSUER, f"{URI}-other")
+    stage.documents.pages[other.uri] = mint_list(MAKER, other.uri, pack((0,)), now=NOW, exp=None).encode()
+    for _ in range(2 * FAILURES):
+        assert stage.lists.fetch(NEED, PATIENCE) is Fetched.UNAVAILABLE
+    assert stage.lists.fetch(other, PATIENCE) is Fetched.DONE
 
 
 def test_a_provider_that_is_down_costs_nothing_until_the_list_ends(stage: Stage) -> None:

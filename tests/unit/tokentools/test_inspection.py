@@ -170,6 +170,15 @@ def test_a_remote_that_always_needs_more_does_not_keep_us() -> None:
     assert len(fetcher.asked) <= 3
 
 
+def test_what_rules_may_ask_of_the_caller_is_told() -> None:
+    """Sign-in, and the types of its rights."""
+    rights = [{"type": "payment", "identifier": "42"}]
+    found = inspected(MAKER.mint(acr="phr", amr=["hwk"], auth_time=NOW - 20, authorization_details=rights))
+    document = to_document(found, NOW)["identity"]
+    assert (document["acr"], document["amr"], document["auth_time"]) == ("phr", ["hwk"], "2026-09-21T14:13:00Z")
+    assert document["authorization_details"] == ["payment"]
+
+
 BOUND = {"jkt": "x" * 43}
 WITH_PROOFS = replace(profile(), dpop=RULES)
 
