@@ -1,4 +1,4 @@
-"""Policy files from disk: bytes by name, nothing interpreted but `includes`.
+"""Policy files from disk, and others that are kept like them: bytes by name, nothing interpreted but `includes`.
 
 Kubernetes swaps a ConfigMap by one rename of the link `..data`; its files are links through that. Each directory with
 such a link is looked up once, and listed and read where it led: one generation, never a mix of two, and never one whose
@@ -35,7 +35,7 @@ _MOST_READINGS: Final = 5
 """Readings that a swap may spoil before giving up."""
 
 
-def load_policy_files(paths: Sequence[Path]) -> dict[str, bytes]:
+def load_policy_files(paths: Sequence[Path], noun: str = "policy") -> dict[str, bytes]:
     """Return the content of policy files by their names.
 
     A directory stands for its `*.yaml` and `*.yml` files, those in directories inside it included; policy tests
@@ -44,13 +44,14 @@ def load_policy_files(paths: Sequence[Path]) -> dict[str, bytes]:
 
     Args:
         paths: files and directories.
+        noun: what the files are called in problems.
 
     Raises:
         PolicyError: one cannot be read, is too large, a directory holds no policy file, or an included file lies
             outside of all of `paths` or includes the file that includes it.
     """
     for _ in range(_MOST_READINGS):
-        reading = _Reading(paths)
+        reading = _Reading(paths, noun)
         reading.read()
         if reading.is_outdated():
             continue
@@ -65,12 +66,14 @@ class _Reading:
 
     Args:
         paths: files and directories.
+        noun: what the files are called in problems.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], noun: str) -> None:
         self.files: dict[str, bytes] = {}
         self.problems: list[Problem] = []
         self._paths = tuple(paths)
+        self._noun = noun
         self._generations: dict[Path, Path | None] = {}
         self._done: set[str] = set()
 
@@ -85,11 +88,11 @@ class _Reading:
                 self._note(str(error.filename or path), error)
                 continue
             if not found:
-                self.problems.append(Problem(str(path), 0, 0, "no policy file here", "add a file named *.yaml"))
+                self.problems.append(Problem(str(path), 0, 0, f"no {self._noun} file here", "add a file named *.yaml"))
         for name in tuple(self.files):
             self._include(name, (name,))
         if len(self.files) > MAX_POLICY_FILES:
-            message = f"more than {MAX_POLICY_FILES} policy files"
+            message = f"more than {MAX_POLICY_FILES} {self._noun} files"
             self.problems.append(Problem(str(self._paths[0]), 0, 0, message, "name another path"))
 
     def is_outdated(self) -> bool:
@@ -100,7 +103,7 @@ class _Reading:
         self.problems.append(Problem(name, 0, 0, error.strerror or "cannot be read", "check path and rights"))
 
     def _load(self, path: Path) -> None:
-        """Read a file, cut one byte beyond the limit, so that reading it as policy refuses it."""
+        """Read a file, cut one byte beyond the limit, so that parsing it refuses it."""
         if str(path) not in self.files:
             with self._place_of(path).open("rb") as stream:
                 self.files[str(path)] = stream.read(MAX_YAML_BYTES + 1)
@@ -146,9 +149,8 @@ class _Reading:
         for position, path in enumerate(_read_includes(name, self.files[name])):
             inner = included_name(name, path)
             if not self._is_inside(inner):
-                self._refuse(
-                    name, position, f"`{path}` is outside of the policy's paths", "include files inside of them"
-                )
+                message = f"`{path}` is outside of the {self._noun}'s paths"
+                self._refuse(name, position, message, "include files inside of them")
             elif inner in chain:
                 circle = " includes ".join((*chain[chain.index(inner) :], inner))
                 self._refuse(name, position, f"a circle: {circle}", "remove one of these includes")

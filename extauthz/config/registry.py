@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -39,7 +38,6 @@ def load_registry_files(paths: Sequence[Path]) -> dict[str, bytes]:
         RegistryError: one cannot be read, is too large, or a directory holds none.
     """
     try:
-        return load_policy_files(paths)
+        return load_policy_files(paths, "registry")
     except PolicyError as error:
-        problems = [replace(each, message=each.message.replace("policy", "registry")) for each in error.problems]
-        raise RegistryError(problems) from error
+        raise RegistryError(error.problems) from error

@@ -105,7 +105,7 @@ class ServerSettings(Section):
     )
     backlog: int = Field(default=256, ge=1, description="Questions that may wait for a thread; more are `overloaded`.")
     deadline: Duration = Field(
-        default=0.15,
+        default=0.12,
         le=60,
         description="Time for one decision, fetches included. Keep it below Envoy's timeout (200ms).",
     )

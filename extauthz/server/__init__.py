@@ -8,6 +8,6 @@
 - `listen.py`, `tls.py`: where we listen, and how that is protected.
 - `proxies.py`: which proxy asks.
 - `check.py`: one question from bytes to bytes: clock, core, fetches within the deadline, record, answer.
-- `policy_loader.py`: policy from disk, swapped in one assignment.
+- `follower.py`: what stands in files, swapped in one assignment; `policy_loader.py` and `registry_loader.py` use it.
 - `lifecycle.py`: signals and drain.
 """

@@ -65,4 +65,5 @@ def open_shadow(settings: Settings, context: PolicyContext, state: StateSource) 
     if not settings.policy_shadow:
         return _NoShadow()
     live = LivePolicy()
-    return _Running(PolicyLoader(settings.policy_shadow, context, live), ShadowPolicy(live, state))
+    loader = PolicyLoader(settings.policy_shadow, context, live, noun="shadow policy", without="no shadow is asked")
+    return _Running(loader, ShadowPolicy(live, state))

@@ -8,7 +8,7 @@ import shlex
 import pytest
 import typer.main
 
-from extauthz.cli.main import app
+from extauthz.cli.policy import policy_app
 from extauthz.config.insecure import weakenings
 from extauthz.config.settings import Settings
 from extauthz.policy.compile import PolicyContext, compile_policy
@@ -54,6 +54,6 @@ def test_policies_compile() -> None:
 def test_commands_take_these_options(command: str) -> None:
     """Names and options are the command line's."""
     name, *words = shlex.split(command)
-    group = typer.main.get_command(app).commands["policy"]  # type: ignore[attr-defined]  # a group; typer types it as a command
+    group = typer.main.get_group(policy_app)
     known = {option for parameter in group.commands[name].params for option in parameter.opts}
     assert {word for word in words if word.startswith("-")} <= known

@@ -274,6 +274,50 @@ def test_the_law_holds_for_messages_of_clients(base: Told, random: Random) -> No
         assert broken_law(raw, [torn(random, raw) for _ in range(20)])[1] == ""
 
 
+def among_each_other(random: Random, *, own: bool) -> str:
+    """Return what is wrong with messages of one length whose passing headers stand elsewhere in each, if anything.
+
+    Args:
+        random: chooses them, and changes to them.
+        own: remember a message by its own layout only, and not by those of all others.
+    """
+    sketches, known, raws = Sketches(READ), {}, []
+    for _ in range(40):
+        names = tuple(random.sample(["traceparent", "x-request-id", "x-b3-traceid"], 3))
+        told = replace(BASE, names=names, token="t" * random.randrange(60), request_id="r" * random.randrange(60))
+        length = len(told.agent) + 600 - len(told.serialised())
+        message = CheckRequest.FromString(replace(told, agent="c" * length).serialised())
+        shown = message.attributes.request.http.header_map
+        lines = list(shown.headers)
+        random.shuffle(lines)
+        shown.ClearField("headers")
+        shown.headers.extend(lines)
+        raw = message.SerializeToString()
+        question, found = read_question(raw, READ), sketches.learn(raw)
+        assert question is not None
+        assert found is not None
+        raws.append(raw)
+        known.update({each.digest: question.name for each in ([found] if own else sketches.read(raw))})
+    for raw in raws * 20:
+        at = random.randrange(100, len(raw))
+        other = raw[:at] + b"z" + raw[at + 1 :]
+        question = read_question(other, READ)
+        for each in sketches.read(other):
+            if each.digest in known and (question is None or question.name != known[each.digest]):
+                return "it has another name"
+    return ""
+
+
+def test_the_law_holds_among_messages_of_one_length() -> None:
+    """Each is laid out otherwise; in one of them a token stands where another has an id."""
+    assert [among_each_other(Random(seed), own=True) for seed in range(20)] == [""] * 20
+
+
+def test_by_the_layouts_of_others_the_law_breaks() -> None:
+    """The negative control: what is cut out of a message then is whatever stands there."""
+    assert any(among_each_other(Random(seed), own=False) for seed in range(20))
+
+
 def test_without_the_shape_of_passing_values_the_law_breaks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: a time that is none, cut unseen, makes a message that has no name."""
     monkeypatch.setattr(sketch, "_TIMESTAMP", re.compile(b".*", re.DOTALL))

@@ -20,6 +20,6 @@ def test_sections_and_defaults_are_readable() -> None:
     assert "## `listeners[].tls`" in page
     assert "## `profiles.NAME`" in page
     assert "| `policy` | required |" in page
-    assert "| `deadline` | `0.15` |" in page
+    assert "| `deadline` | `0.12` |" in page
     assert "| `socket_mode` | `0o660` |" in page
     assert "| `unauthenticated_proxies` | `false` |" in page

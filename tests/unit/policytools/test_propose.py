@@ -130,6 +130,7 @@ def test_what_no_log_can_tell_is_asked() -> None:
         record("/v1/cut", cut=["scopes"]),
         record("/v1/people", subject={"issuer": "https://issuer.example", "subject": "ann", "kind": "user"}),
         record("/v1/other", credential="dpop"),
+        record("/v1/proofs", credential="dpop"),
         record("/v1/other", verify="strict"),
         record("/v1/other", verify="strict"),
     )
@@ -142,6 +143,7 @@ def test_what_no_log_can_tell_is_asked() -> None:
         "may everybody of this kind do this",
         '1 request came with "dpop", profile "default"',
         'verify: "strict"',
+        'credential: "dpop"',
     ):
         assert question in text
 

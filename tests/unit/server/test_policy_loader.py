@@ -76,6 +76,22 @@ def test_a_broken_policy_is_kept_out(loading: Loading) -> None:
     assert loading.loader.problems == ()
 
 
+def test_the_log_calls_a_policy_what_it_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Somebody reads that one is in force; a policy that only looks on must not be taken for it, nor scare anybody."""
+    (path := tmp_path / "policy.yaml").write_text(BROKEN)
+    loader = PolicyLoader(
+        [path], PolicyContext(), LivePolicy(), noun="shadow policy", without="no shadow is asked", settle=0.0
+    )
+    loader.look()
+    path.write_text(POLICY)
+    loader.look()
+    log = "".join(capfd.readouterr())
+    assert "shadow policy kept out" in log
+    assert "no shadow is asked until it is mended" in log
+    assert "everything is denied" not in log
+    assert "shadow policy in force" in log
+
+
 def test_another_mistake_is_told_again(loading: Loading) -> None:
     """It is news."""
     loading.write(BROKEN)

@@ -95,6 +95,16 @@ def test_an_empty_folder_is_a_mistake(tmp_path: Path) -> None:
     assert [problem.message for problem in loading.loader.problems] == ["no registry file here"]
 
 
+def test_problems_speak_of_registries_and_leave_names_alone(tmp_path: Path) -> None:
+    """A path that somebody wrote is shown as it was written, also when `policy` is in it."""
+    (path := tmp_path / "registry.yaml").write_text("includes: ../policy.yaml\n")
+    loading = Loading(path)
+    loading.loader.look()
+    assert [problem.message for problem in loading.loader.problems] == [
+        "`../policy.yaml` is outside of the registry's paths"
+    ]
+
+
 def test_a_broken_registry_is_kept_out(loading: Loading) -> None:
     """The one before stays the very same object under the same epoch; mending it takes effect."""
     loading.write(GOOD)
