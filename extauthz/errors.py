@@ -61,7 +61,7 @@ class FetchError(ExtAuthzError):
 
 
 class AnswerError(FetchError):
-    """It answered, but not with what we can use, and what was asked about may be why: others' questions may fare better."""
+    """It answered, not with what we can use, but what was asked about may be why: other questions may fare better."""
 
 
 class StateError(ExtAuthzError):

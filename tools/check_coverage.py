@@ -16,6 +16,7 @@ DECISION_PATH = (
     "registry/",
     "pipeline.py",
     "guard.py",
+    "observing.py",
     "ledger.py",
 )
 REQUIRED_PERCENT = 100.0

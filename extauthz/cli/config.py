@@ -14,6 +14,7 @@ from extauthz.config.load import load_with_origins
 from extauthz.config.metadata_document import to_routes_page
 from extauthz.config.reference import reference_page
 from extauthz.server.issuer_rules import rules_of
+from extauthz.server.pluginpins import offers_page
 
 config_app = typer.Typer(add_completion=False)
 
@@ -27,10 +28,17 @@ def config(
     metadata: Annotated[
         bool, typer.Option("--metadata", help="Print Envoy routes that publish the resources' metadata (RFC 9728).")
     ] = False,
+    plugins: Annotated[
+        bool,
+        typer.Option("--plugins", help="Print what installed plug-ins offer, with digests, as settings that pin it."),
+    ] = False,
 ) -> None:
     """Print the settings in force, where each comes from, and what weakens the server. Secrets are masked."""
     if reference:
         typer.echo(reference_page(), nl=False)
+        return
+    if plugins:
+        typer.echo(offers_page(), nl=False)
         return
     loaded = or_exit(lambda: load_with_origins(config))
     or_exit(lambda: [rules_of(issuer) for issuer in loaded.settings.issuers])

@@ -86,7 +86,7 @@ class IssuerSettings(Section):
     leeway: Duration = Field(default=float(DEFAULT_LEEWAY_SECONDS), le=300, description="Clock difference tolerated.")
     actors_of: tuple[Annotated[str, Field(pattern=_NAME)], ...] = Field(
         default=(),
-        description="Other issuers whose callers its tokens may name as actors (`act.iss`); such a token is refused else.",
+        description="Other issuers whose callers its tokens may name as actors (`act.iss`); else they are refused.",
     )
     map: MappingSettings = MappingSettings()
 

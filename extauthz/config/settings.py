@@ -5,8 +5,9 @@ Durations are text like `30s`, `5m`, `1h`, `7d`, or a number of seconds.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -14,11 +15,15 @@ from extauthz.config.dpop import NonceSettings, require_proofs_can_be_spent
 from extauthz.config.egress import EgressSettings
 from extauthz.config.evidence import require_evidence_fits
 from extauthz.config.issuers import IssuerSettings
+from extauthz.config.plugins import PluginSettings, require_distinct_kinds
 from extauthz.config.profiles import ProfileSettings
 from extauthz.config.registry import RegistrySettings
 from extauthz.config.section import Section
 from extauthz.config.state import StateSettings, require_state_fits
 from extauthz.durations import Duration
+
+_HOST: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?", re.ASCII)
+"""A host, or a pattern of hosts; what is none would match nothing, and so be enforced nowhere."""
 
 
 class TlsSettings(Section):
@@ -177,6 +182,7 @@ class Settings(Section):
         default={},
         description="Authentication contexts: which others also satisfy one. Levels are not ordered by themselves.",
     )
+    plugins: tuple[PluginSettings, ...] = Field(default=(), description="Kinds of requirements from outside.")
     dpop: NonceSettings = NonceSettings()
     egress: EgressSettings = EgressSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -205,12 +211,17 @@ class Settings(Section):
             if transactions is not None and transactions.issuer not in known:
                 message = f"profiles.{name}.transaction_tokens: its issuer is not configured under `issuers`"
                 raise ValueError(message)
+        for host in self.enforced_hosts:
+            if _HOST.fullmatch(host) is None:
+                message = f"enforced_hosts: {host!r} is no host; write a name, or `*.example.com`"
+                raise ValueError(message)
         if self.enforced_hosts and self.mode == "enforce":
             message = "enforced_hosts: every host is enforced with `mode: enforce`; remove them, or set `mode: observe`"
             raise ValueError(message)
         require_evidence_fits(self)
         require_state_fits(self)
         require_proofs_can_be_spent(self)
+        require_distinct_kinds(self.plugins)
         names = [proxy.name for proxy in self.proxies]
         if len(set(names)) != len(names):
             message = "two proxies have the same `name`"

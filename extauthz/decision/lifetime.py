@@ -36,6 +36,7 @@ _KEPT: Final = frozenset(
         Reason.STEP_UP_REQUIRED,
         Reason.UNEXPECTED_ENVIRONMENT,
         Reason.UNEXPECTED_NETWORK,
+        Reason.PLUGIN_DENIED,
     }
 )
 
@@ -53,4 +54,5 @@ def reusable_until(verdict: Verdict, rules: RouteRules, facts: Facts) -> Instant
     until = facts.at + LONGEST_SECONDS
     if facts.identity.accepted_until is not None:
         until = min(until, facts.identity.accepted_until)
-    return Instant(min([until, *(requirement.changes_at(facts) for requirement in rules.requirements)]))
+    until = Instant(min([until, *(requirement.changes_at(facts) for requirement in rules.requirements)]))
+    return until if until > facts.at else None

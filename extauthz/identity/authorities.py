@@ -6,8 +6,10 @@ names that it may vouch for, and then it does not matter what Envoy would have a
 
 Signatures, validity, `cA`, key usage, path lengths and name constraints are checked by `cryptography`'s path validation
 (RFC 5280 section 6, with the algorithms of the web). Extensions that only the web demands (key identifiers, a
-subjectAltName) are not demanded. Every certificate in the file is trusted as it is: since Envoy shows only the client's
-own certificate, intermediate authorities belong into the file. Revocation lists are Envoy's matter (`crl`).
+subjectAltName) are not demanded. An authority that is limited to distinguished names vouches for nobody, since that
+validation passes over such a limit where it is not critical. Every certificate in the file is trusted as it is: since
+Envoy shows only the client's own certificate, intermediate authorities belong into the file. Revocation lists are
+Envoy's matter (`crl`).
 """
 
 from __future__ import annotations
@@ -44,10 +46,20 @@ def _may_sign(_: Policy, __: x509.Certificate, usage: x509.KeyUsage | None) -> N
         raise ValueError(message)
 
 
+def _may_be_limited(_: Policy, __: x509.Certificate, limits: x509.NameConstraints | None) -> None:
+    if limits is None:
+        return
+    subtrees = (*(limits.permitted_subtrees or ()), *(limits.excluded_subtrees or ()))
+    if any(isinstance(subtree, x509.DirectoryName) for subtree in subtrees):
+        message = "limited to distinguished names, which nobody here compares"
+        raise ValueError(message)
+
+
 _AUTHORITY: Final = (
     ExtensionPolicy.permit_all()
     .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, None)
     .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _may_sign)
+    .may_be_present(x509.NameConstraints, Criticality.AGNOSTIC, _may_be_limited)
 )
 _CLIENT: Final = ExtensionPolicy.permit_all()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from extauthz.model.reason import Reason
@@ -127,6 +127,12 @@ class Decision:
             return NOBODY
         rule = self.verdict.rule
         return self.target.homes.get(rule, self.target.home) if rule is not None else self.target.home
+
+    @property
+    def enforced(self) -> Decision:
+        """Return the decision that this would be if it were enforced."""
+        would = self.observed.would if self.observed is not None else None
+        return self if would is None else replace(self, verdict=would, observed=None)
 
     @property
     def sampled(self) -> bool:

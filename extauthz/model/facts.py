@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,7 @@ class Facts:
         at: the instant of the decision.
         variables: the same facts as flat CEL variables (`identity.kind`, `resource.environment`). A fact that is not
             known is not a member, so an expression that reads it fails instead of seeing an empty value.
+        said: what plug-ins answered about these facts, by requirement; each is asked at most once in a decision.
     """
 
     request: Request
@@ -38,3 +39,4 @@ class Facts:
     state: Mapping[StateName, object] = field(default_factory=dict)
     at: Instant
     variables: Mapping[str, object] = field(default_factory=dict)
+    said: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)

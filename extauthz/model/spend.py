@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from extauthz.clock import Instant
+    from extauthz.ids import RuleId
     from extauthz.model.reason import Reason
 
 
@@ -22,6 +23,7 @@ class Spend:
         refused: the reason when it is used up.
         detail: the sentence for the client then.
         again_at: the first instant at which it can be used again; None when that is never, or not known.
+        rule: the rule that asks for it; None when it is no rule, as with proofs of possession.
     """
 
     kind: str
@@ -31,3 +33,4 @@ class Spend:
     refused: Reason
     detail: str = ""
     again_at: Instant | None = None
+    rule: RuleId | None = None

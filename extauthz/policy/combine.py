@@ -15,7 +15,7 @@ is revealed, since the rest would not help.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -111,12 +111,15 @@ def combine(outcomes: Sequence[Outcome]) -> Verdict:
 
 
 def _merge_spends(outcomes: Sequence[Outcome]) -> tuple[Spend, ...]:
-    """Return what the outcomes use up; the same thing is used once, by the smallest of its limits."""
+    """Return what the outcomes use up; the same thing is used once, by the smallest of its limits.
+
+    Each names the rule that asks for it, so that a refusal can say whose limit was reached.
+    """
     merged: dict[tuple[str, bytes], Spend] = {}
     for outcome in outcomes:
         for spend in outcome.spends:
-            name = (spend.kind, spend.key)
-            merged[name] = min(merged.get(name, spend), spend, key=lambda each: each.limit)
+            name, asked = (spend.kind, spend.key), replace(spend, rule=outcome.id)
+            merged[name] = min(merged.get(name, asked), asked, key=lambda each: each.limit)
     return tuple(merged.values())
 
 

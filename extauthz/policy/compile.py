@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from extauthz.policy.document import ResourcePart
     from extauthz.policy.homes import Ground
     from extauthz.policy.reading import Parts
+    from extauthz.policy.requirements.plugin import AddedKind
     from extauthz.policy.rulebook import Rule
     from extauthz.policy.targets import TargetName
     from extauthz.policy.written import Written
@@ -55,11 +56,13 @@ class PolicyContext:
         profiles: verification profiles by name; None leaves the names in policies unchecked.
         acr: for each authentication context the others that also satisfy it.
         spends: whether there is a state, in which uses are counted.
+        plugins: kinds of requirements that plug-ins add; None when there are no settings, which name them.
     """
 
     profiles: Mapping[str, ProfileFace] | None = None
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spends: bool = True
+    plugins: Mapping[str, AddedKind] | None = None
 
 
 def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Ruleset:
@@ -219,7 +222,11 @@ def _surroundings(
                 for name, (kind, choices) in visible
             }
             known[visible] = Surroundings(
-                ".".join(each.target), {**shared, **attributes}, context.acr, spends=context.spends
+                ".".join(each.target),
+                {**shared, **attributes},
+                context.acr,
+                spends=context.spends,
+                plugins=context.plugins,
             )
         found.setdefault(each.target, known[visible])
     return found

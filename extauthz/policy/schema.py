@@ -29,6 +29,15 @@ if TYPE_CHECKING:
 
 _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REF: Final = "#/$defs/{model}"
+_ADDED: Final = r"^[a-z][a-z0-9_-]*\.[a-z][a-z0-9_-]*$"
+_FROM_A_PLUGIN: Final = {
+    "type": "object",
+    "properties": {"observe": {"type": "boolean"}},
+    "patternProperties": {_ADDED: {}},
+    "additionalProperties": False,
+    "minProperties": 1,
+}
+"""A requirement whose kind and argument only the settings know."""
 
 
 class PolicyFile(HeadPart):
@@ -44,13 +53,20 @@ def policy_schema() -> dict[str, Any]:
     """Return the schema of one policy file."""
     schema = PolicyFile.model_json_schema(by_alias=True, ref_template=_REF)
     definitions: dict[str, Any] = schema.setdefault("$defs", {})
-    definitions["Requirement"] = {"anyOf": [_requirement(kind, definitions) for kind in REQUIREMENTS]}
+    ours = [_requirement(kind, definitions) for kind in REQUIREMENTS]
+    definitions["Requirement"] = {"anyOf": [*ours, _FROM_A_PLUGIN]}
     one = {"$ref": "#/$defs/Requirement"}
     every = {kind: _argument(kind, definitions) for kind in REQUIREMENTS}
     definitions["Requirements"] = {
         "anyOf": [
             {"type": "array", "items": one},
-            {"type": "object", "properties": every, "additionalProperties": False, "minProperties": 1},
+            {
+                "type": "object",
+                "properties": every,
+                "patternProperties": {_ADDED: {}},
+                "additionalProperties": False,
+                "minProperties": 1,
+            },
         ]
     }
     return {"$schema": _DRAFT, "title": "extauthz policy", **_tidy(schema)}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cel_expr_python import cel
 
     from extauthz.model.facts import AttributeValue
+    from extauthz.policy.requirements.plugin import AddedKind
     from extauthz.policy.windows import Window
 
 
@@ -30,6 +31,7 @@ class Surroundings:
         constants: values of the policy that conditions can name, by `constants.NAME`.
         windows: change windows by name.
         spends: whether uses can be counted here.
+        plugins: kinds of requirements that plug-ins add; None when the settings, which name them, are not known.
         environment: declares `facts` to CEL.
     """
 
@@ -39,6 +41,7 @@ class Surroundings:
     constants: Mapping[str, AttributeValue] = field(default_factory=dict)
     windows: Mapping[str, Window] = field(default_factory=dict)
     spends: bool = True
+    plugins: Mapping[str, AddedKind] | None = None
     environment: cel.Env = field(init=False)
 
     def __post_init__(self) -> None:

@@ -68,9 +68,7 @@ def refusal_of(text: str, networks: Sequence[Network] = ()) -> str:
             return "a metadata address"
         if each.is_unspecified or each.is_multicast or each.is_link_local:
             return "an unspecified, multicast or link-local address"
-        if not _is_public(each) and not any(
-            each in network for network in networks if network.version == each.version
-        ):
+        if not _is_public(each) and not any(each in network for network in networks if network.version == each.version):
             return "not a public address; name its network in egress.private_networks"
     return ""
 

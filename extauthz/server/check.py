@@ -304,7 +304,11 @@ class Checker:
         if spent.outcome is SpendOutcome.REFUSED and refused is not None:
             remedies = () if refused.again_at is None else (WaitUntil(refused.again_at),)
             verdict = Deny(
-                reason=refused.refused, detail=refused.detail, remedies=remedies, inner=f"used up: {refused.kind}"
+                reason=refused.refused,
+                detail=refused.detail,
+                remedies=remedies,
+                rule=refused.rule,
+                inner=f"used up: {refused.kind}",
             )
         decision = observe(replace(answer.decision, verdict=verdict), self._rim.observing)
         return pipeline.Answer(to_envoy(decision), decision)

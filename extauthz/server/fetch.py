@@ -46,7 +46,7 @@ _CHUNK_BYTES: Final = 65536
 _HTTP_OK: Final = 200
 _NOT_MODIFIED: Final = 304
 _NOT_LIKE_THIS: Final = frozenset({400, 413, 414, 422, 431})
-"""Statuses that complain of the request, which holds what a client sent: a token that is too long, or of a strange form."""
+"""Statuses that complain of the request, which may hold what a client sent: a token that is too long, or strange."""
 _ALWAYS: Final = {"accept-encoding": "identity", "connection": "close"}
 _PORTS: Final = {"https": 443, "http": 80}
 

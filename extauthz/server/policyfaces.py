@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 from extauthz.config.evidence import all_introspect
 from extauthz.policy.compile import PolicyContext, ProfileFace
+from extauthz.server.plugins import load_plugins
 
 if TYPE_CHECKING:
     from extauthz.config.settings import Settings
 
 
 def policy_context(settings: Settings) -> PolicyContext:
-    """Return what policy may refer to in the settings."""
+    """Return what policy may refer to in the settings; plug-ins are compared with their pins and imported.
+
+    Raises:
+        ConfigError: a plug-in is not what is pinned, or cannot be used.
+    """
     profiles = {
         name: ProfileFace(
             audience=profile.audience,
@@ -25,4 +30,9 @@ def policy_context(settings: Settings) -> PolicyContext:
         )
         for name, profile in settings.profiles.items()
     }
-    return PolicyContext(profiles=profiles, acr=settings.acr, spends=settings.state is not None)
+    return PolicyContext(
+        profiles=profiles,
+        acr=settings.acr,
+        spends=settings.state is not None,
+        plugins=load_plugins(settings.plugins),
+    )

@@ -111,7 +111,7 @@ class ShadowPolicy:
 
     def watch(self, answer: Answer) -> Answer:
         """Return the answer with a place for what the shadow says to it; never waits."""
-        ruleset, decision = self._live.current, answer.decision
+        ruleset, decision = self._live.current, answer.decision.enforced
         if ruleset is None or decision.request is None or decision.reason in _NOT_POLICY:
             return answer
         shadow = Slot()
@@ -122,7 +122,7 @@ class ShadowPolicy:
                 self._changed.notify()
         if not room:
             shadow.settle(ShadowOutcome(ShadowChange.SKIPPED, "untold", ruleset.revision, reason="too many waited"))
-        return replace(answer, decision=replace(decision, shadow=shadow))
+        return replace(answer, decision=replace(answer.decision, shadow=shadow))
 
     def stop(self) -> None:
         """Ask about nothing any more; what waits is left out."""

@@ -42,6 +42,13 @@ def test_enforced_hosts_mean_nothing_when_all_are_enforced() -> None:
         Settings.model_validate({"policy": ["p"], "enforced_hosts": ["a.example"]})
 
 
+@pytest.mark.parametrize("host", ["", "https://a.example", "a.example/x", "*.*.example", "*", "a example"])
+def test_enforced_hosts_are_hosts(host: str) -> None:
+    """What is none would be enforced nowhere."""
+    with pytest.raises(ValueError, match="is no host"):
+        Settings.model_validate({"policy": ["p"], "mode": "observe", "enforced_hosts": [host]})
+
+
 def test_policies_compile() -> None:
     """The excerpt, and the policy to start with, which permits nothing."""
     (excerpt,) = (block for block in BLOCKS if "mode" not in block)

@@ -1,10 +1,11 @@
-"""A stage whose Envoy takes client certificates, in three ways, and clients with certificates of all kinds.
+"""A stage whose Envoy takes client certificates, in four ways, and clients with certificates of all kinds.
 
-One Envoy, three listeners:
+One Envoy, four listeners:
 
 - `strict` requires a certificate that one of two authorities signed; it shows certificates and forged headers are gone;
 - `loose` is everything that we advise against: any certificate or none, and headers as the client sends them;
-- `hashed` does not show certificates, but writes their hash into `x-forwarded-client-cert`.
+- `hashed` does not show certificates, but writes their hash into `x-forwarded-client-cert`;
+- `appending` appends what anybody's certificate says to that header, the URI name included, and shows nothing else.
 """
 
 from __future__ import annotations
@@ -117,18 +118,23 @@ class Mesh:
 
     def _listen(self, bootstrap: dict[str, Any]) -> None:
         (strict,) = bootstrap["static_resources"]["listeners"]
-        loose, hashed = copy.deepcopy(strict), copy.deepcopy(strict)
-        for listener, name in ((strict, "strict"), (loose, "loose"), (hashed, "hashed")):
+        loose, hashed, appending = (copy.deepcopy(strict) for _ in range(3))
+        listeners = {"strict": strict, "loose": loose, "hashed": hashed, "appending": appending}
+        for name, listener in listeners.items():
             listener["name"] = name
             _tls(listener)["require_client_certificate"] = name != "loose"
             trusted = {"trusted_ca": {"filename": str(self.folder / "trusted.pem")}}
             _tls(listener)["common_tls_context"]["validation_context"] = trusted
-        _tls(loose)["common_tls_context"]["validation_context"]["trust_chain_verification"] = "ACCEPT_UNTRUSTED"
+        for listener in (loose, appending):
+            _tls(listener)["common_tls_context"]["validation_context"]["trust_chain_verification"] = "ACCEPT_UNTRUSTED"
         _manager(loose)["forward_client_cert_details"] = "ALWAYS_FORWARD_ONLY"
         _manager(hashed)["forward_client_cert_details"] = "SANITIZE_SET"
         _manager(hashed)["set_current_client_cert_details"] = {"uri": True, "dns": True, "subject": True}
-        _manager(hashed)["http_filters"][0]["typed_config"]["include_peer_certificate"] = False
-        bootstrap["static_resources"]["listeners"] = [strict, loose, hashed]
+        _manager(appending)["forward_client_cert_details"] = "APPEND_FORWARD"
+        _manager(appending)["set_current_client_cert_details"] = {"cert": True, "uri": True}
+        for listener in (hashed, appending):
+            _manager(listener)["http_filters"][0]["typed_config"]["include_peer_certificate"] = False
+        bootstrap["static_resources"]["listeners"] = list(listeners.values())
 
     def client(self, *names: GeneralName, by: Authority | None = None, **changes: Any) -> Client:
         """Return a client with a new certificate for `names`; `changes` as in `Authority.issue`."""

@@ -79,12 +79,8 @@ class Company:
         return kept
 
 
-def test_observe_propose_replay_enforce(tmp_path: Path) -> None:
-    """Observing refuses nothing; the proposed policy changes nothing; enforced, it refuses what was not seen."""
-    company = Company(tmp_path, tmp_path / "policy.yaml")
-    shutil.copyfile(ROOT / "examples" / "adoption" / "start.yaml", company.policy)
-
-    # 1. Observe. One client is broken, and one request is not meant to be.
+def observe_a_day(company: Company) -> Path:
+    """Let everything through, a broken client and a forger included, and return the log."""
     with company.run() as stage:
         assert "NOTHING IS REFUSED" in stage.extauthz.log.read_text()
         asks = list(traffic(stage))
@@ -103,6 +99,16 @@ def test_observe_propose_replay_enforce(tmp_path: Path) -> None:
     records = [json.loads(line) for line in first.read_text().splitlines()]
     assert {record["mode"] for record in records} == {"observe"}
     assert {record["outcome"] for record in records} == {"allow"}
+    return first
+
+
+def test_observe_propose_replay_enforce(tmp_path: Path) -> None:
+    """Observing refuses nothing; the proposed policy changes nothing; enforced, it refuses what was not seen."""
+    company = Company(tmp_path, tmp_path / "policy.yaml")
+    shutil.copyfile(ROOT / "examples" / "adoption" / "start.yaml", company.policy)
+
+    # 1. Observe.
+    first = observe_a_day(company)
 
     # 2. Propose, and see what it would change: the broken client and the forger, nothing else.
     proposed = tmp_path / "proposed.yaml"
@@ -127,8 +133,17 @@ def test_observe_propose_replay_enforce(tmp_path: Path) -> None:
     code, said = company.tool("replay", second, "--policy", proposed, "--json", "--exit-code")
     assert code == 0, said
 
-    # 4. Enforce.
+    # 4. Enforce one host, while the others are only observed.
     shutil.copyfile(proposed, company.policy)
+    company.settings = {"mode": "observe", "enforced_hosts": ["api.example.com"]}
+    with company.run() as stage:
+        assert {stage.edge.send(ask).status for ask in traffic(stage)} == {200}
+        assert stage.edge.send(Ask(path="/v1/reports/2041")).reason == "no_credentials"
+        elsewhere = (("host", "other.example.com"),)
+        assert stage.edge.send(Ask(path="/v1/reports/2041", headers=elsewhere)).status == 200
+        assert stage.edge.send(Ask(path="/v1/..%2f", headers=elsewhere)).reason == "malformed_request"
+
+    # 5. Enforce.
     company.settings = {}
     with company.run() as stage:
         assert {stage.edge.send(ask).status for ask in traffic(stage)} == {200}

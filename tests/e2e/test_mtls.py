@@ -153,6 +153,17 @@ def test_sources_that_disagree_are_refused(mesh: Mesh) -> None:
     assert (answer.status, answer.reason) == (403, "credentials_malformed")
 
 
+def test_a_certificate_cannot_write_another_one_into_the_header(mesh: Mesh) -> None:
+    """Envoy appends a name as it stands, and the thief has signed himself one that reads like a whole element."""
+    victim = workload(mesh, "victim")
+    assert victim.issued is not None
+    thief = mesh.client(uri(f"https://thief.example,{element(victim.issued)}"), by=mesh.nobody)
+    answer = mesh.ask(thief, "/told", listener="appending")
+    assert (answer.status, answer.reason) == (403, "credentials_malformed")
+    answer = mesh.ask(victim, "/told", listener="appending")
+    assert lines_of(answer, "x-extauthz-subject") == ["spiffe://prod.example/victim"]
+
+
 @pytest.mark.parametrize("path", ["/token", "/bound", "/careful"])
 def test_a_bound_token_is_accepted_with_its_certificate(mesh: Mesh, path: str) -> None:
     """Whether or not the profile or the policy asks for it; also one that its owner signed, as Envoy allows."""

@@ -178,6 +178,42 @@ def test_what_is_unusual_is_not_learned(raw: bytes) -> None:
     assert Sketches().read(raw) == []
 
 
+def edited(where: str, **fields: Any) -> bytes:
+    """Return the message with fields of one of its parts set."""
+    message = CheckRequest.FromString(MESSAGE)
+    part: Any = message.attributes
+    for name in where.split("."):
+        part = getattr(part, name)
+    for name, value in fields.items():
+        setattr(part, name, value)
+    return message.SerializeToString()
+
+
+SOCKET, HTTP = "source.address.socket_address", "request.http"
+
+
+@pytest.mark.parametrize(
+    ("raw", "learned"),
+    [
+        (edited(HTTP, size=5), True),
+        (edited(HTTP, size=-1), False),
+        (edited(HTTP, size=2**62), True),
+        (edited("source", principal="spiffe://a", certificate="a"), True),
+        (edited(SOCKET, port_value=0), True),
+        (edited(SOCKET, named_port="http"), False),
+        (edited(SOCKET, protocol=1), False),
+        (edited("source.address.pipe", path="/run/socket"), False),
+        (edited("tls_session", sni="a"), True),
+        (MESSAGE.replace(b"\x0a\x06x-mode\x1a\x01x", b"\x0a\x06x-mode\x12\x01x"), False),
+        (MESSAGE.replace(b"\x0a\x06x-mode\x1a\x01x", b"\x1a\x01x\x0a\x06x-mode"), False),
+        (MESSAGE.replace(b"\x0a\x06x-mode\x1a\x01x", b"\x0a\x04mode\x1a\x00\x1a\x01x"), False),
+    ],
+)
+def test_only_one_framing_is_learned(raw: bytes, *, learned: bool) -> None:
+    """That of a proxy that shows one connection, in the order of the fields."""
+    assert (Sketches(READ).learn(raw) is not None) is learned
+
+
 def test_what_policy_reads_never_passes() -> None:
     """Each question is another one then, and its id has to be read for the record."""
     for name in ("x-request-id", "traceparent"):
@@ -199,19 +235,46 @@ def test_of_two_ids_none_is_taken_for_the_other(name: str) -> None:
     assert not Sketches(READ).learn(raw)
 
 
+SOCKET_ADDRESS = b"\x0a\x0e\x12\x0a192.0.2.10\x18\x01"
+REST = b"\x22\x02/a\x6a\x05\x0a\x03\x0a\x01a"
+
+
+def sized(tag: bytes, part: bytes) -> bytes:
+    """Return a field of a short part."""
+    return tag + bytes([len(part)]) + part
+
+
+def framed(
+    address: bytes = SOCKET_ADDRESS, peer: bytes = b"", destination: bytes = b"", rest: bytes = REST, tail: bytes = b""
+) -> bytes:
+    """Return a message of these parts; `peer` stands behind the address in the source, `rest` behind the stream id."""
+    source = sized(b"\x0a", sized(b"\x0a", address) + peer)
+    request = sized(b"\x22", sized(b"\x12", b"\x0a\x011" + rest))
+    return sized(b"\x0a", source + destination + request + tail)
+
+
+@pytest.mark.parametrize(
+    ("parts", "learned"),
+    [
+        ({}, True),
+        ({"address": SOCKET_ADDRESS + b"\x1a\x00"}, False),
+        ({"peer": b"\x22\x01a"}, True),
+        ({"peer": b"\x3a\x01a"}, False),
+        ({"rest": REST + b"\x52\x01a"}, False),
+        ({"tail": b"\x62\x00"}, True),
+        ({"tail": b"\x22\x00"}, False),
+        ({"tail": b"\x52"}, False),
+    ],
+)
+def test_no_field_may_stand_where_none_is_expected(parts: dict[str, bytes], *, learned: bool) -> None:
+    """It could mean what another one there has meant."""
+    assert (Sketches(READ).learn(framed(**parts)) is not None) is learned
+
+
 def test_a_destination_is_not_made_of_what_stands_behind_one_that_is_missing() -> None:
     """The same bytes in the same order, framed so that the method becomes an address and the context a protocol."""
     tail, method = b"\x52\x04\x0a\x00\x12\x00", b"\x12\x04POST"
-    source = b"\x0a\x12\x0a\x10\x0a\x0e\x12\x0a192.0.2.10\x18\x01"
-    rest = b"\x22\x02/a\x6a\x05\x0a\x03\x0a\x01a"
-
-    def message(destination: bytes, rest: bytes, tail: bytes) -> bytes:
-        http = b"\x0a\x011" + rest
-        request = b"\x12" + bytes([len(http)]) + http
-        attributes = source + destination + b"\x22" + bytes([len(request)]) + request + tail
-        return b"\x0a" + bytes([len(attributes)]) + attributes
-
-    one, other = message(b"", method + rest, tail), message(method, rest + tail, b"")
+    one, other = framed(rest=method + REST, tail=tail), framed(destination=method, rest=REST + tail)
     names = [question and question.name for question in (read_question(raw, READ) for raw in (one, other))]
     assert None not in names
     assert names[0] != names[1]

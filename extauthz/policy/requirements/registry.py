@@ -1,4 +1,7 @@
-"""The closed table of requirement kinds. Nothing is found by name that is not here."""
+"""The closed table of requirement kinds. What is not here is found only when settings name it as a plug-in.
+
+A plug-in's kind has a dot, and none of ours does, so a plug-in cannot take the place of what is here.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from extauthz.policy.requirements.environment import compile_environment
 from extauthz.policy.requirements.familiar import compile_familiar
 from extauthz.policy.requirements.identity import compile_identity
 from extauthz.policy.requirements.network import compile_network
+from extauthz.policy.requirements.plugin import compile_added
 from extauthz.policy.requirements.posture import compile_posture
 from extauthz.policy.requirements.rate import compile_rate
 from extauthz.policy.requirements.revalidate import compile_revalidate
@@ -80,6 +84,8 @@ def compile_requirement(clause: Clause, written: Written, surroundings: Surround
     Raises:
         PolicyError: there is no such kind, or it does not accept the argument.
     """
+    if "." in clause.kind:
+        return compile_added(clause.kind, clause.argument, written, surroundings)
     compiler = REQUIREMENTS.get(clause.kind)
     if clause.kind in RESERVED:
         message = f"`{clause.kind}` needs {RESERVED[clause.kind]}, which this version does not have"

@@ -114,6 +114,33 @@ def test_name_constraints_are_heeded() -> None:
     assert not is_signed(authority.issue(x509.DNSName("a.other.example")), authority.pem)
 
 
+@pytest.mark.parametrize("critical", [True, False])
+@pytest.mark.parametrize("permitted", [True, False], ids=["permitted", "excluded"])
+def test_an_authority_that_is_limited_to_distinguished_names_vouches_for_nobody(
+    critical: bool, permitted: bool
+) -> None:
+    """A limit that is not compared would be none; both for the authority that is trusted and for one between."""
+    tree = [x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "a")]))]
+    limits = x509.NameConstraints(tree, None) if permitted else x509.NameConstraints(None, tree)
+    above, key = Authority("above"), Authority("between").key
+    first = dt.datetime.fromtimestamp(NOW - HOUR, dt.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(Authority("between").name)
+        .issuer_name(above.name)
+        .public_key(key.public_key())
+    )
+    builder = builder.serial_number(1).not_valid_before(first).not_valid_after(first + dt.timedelta(hours=2))
+    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+    for limited in (False, True):
+        builder = builder.add_extension(limits, critical) if limited else builder
+        between = Authority("between")
+        between.key, between.certificate = key, builder.sign(above.key, hashes.SHA256())
+        client = between.issue(subject="client")
+        assert is_signed(client, above.pem, between) is not limited
+        assert is_signed(client, between.pem) is not limited
+
+
 def test_what_was_not_loaded_vouches_for_nobody() -> None:
     """And it is our failure."""
     with pytest.raises(Refusal) as refusal:

@@ -118,6 +118,24 @@ def test_the_same_log_under_the_proposal_has_no_surprises() -> None:
     assert other.changed == len("xx")
 
 
+def test_what_enforcing_refuses_whatever_the_policy_is_a_surprise() -> None:
+    """Refusals by the settings, and requests that could not be read; what was not decided cannot be told."""
+    text = propose(record())
+    tally = surprises(
+        text,
+        record(reason="proxy_out_of_bounds"),
+        record(reason="malformed_request", host=None),
+        record(would={"outcome": "deny", "reason": "tenant_mismatch", "inner": "tenant of the route"}),
+        record(reason="overloaded"),
+    )
+    assert {(str(group.before), str(group.after)) for group in tally.groups} == {
+        ("allow", "deny proxy_out_of_bounds"),
+        ("allow", "deny malformed_request"),
+        ("allow", "deny tenant_mismatch"),
+    }
+    assert list(tally.untold) == ["a decision: it was overloaded"]
+
+
 def test_what_no_log_can_tell_is_asked() -> None:
     """Public resources, mixed credentials, scopes, delegation, people without a client."""
     text = propose(

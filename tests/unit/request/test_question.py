@@ -13,7 +13,7 @@ from extauthz.gen.envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
 from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from extauthz.request.decode import decode
-from extauthz.request.question import VALUES_READ, Question, read_question
+from extauthz.request.question import VALUES_READ, Question, has_stream_id, read_question
 from tests.simulators.envoy_messages import TYPICAL_HEADERS, check_request
 
 if TYPE_CHECKING:
@@ -321,3 +321,11 @@ def test_any_message_has_a_name_or_none(
 
 def _verify_hashable(question: Question | None) -> None:
     assert question is None or isinstance(hash(question.name), int)
+
+
+@pytest.mark.parametrize(
+    ("raw", "has"), [(check_request(), True), (check_request(stream_id=""), False), (b"\xff", False)]
+)
+def test_a_question_says_which_request_of_the_proxy_it_is_about(raw: bytes, *, has: bool) -> None:
+    """Envoy always does, other callers do not."""
+    assert has_stream_id(raw) is has

@@ -286,7 +286,7 @@ POISON = (
     b'{"active": true, "name": "\\ud800"}',
     b' {"active": true, "n": 123456789012345678901234567890}',
 )
-"""What tokens of a hostile client may have an issuer answer: it chokes on them, or repeats what their user has written."""
+"""What tokens of a hostile client may make an issuer answer: it chokes on them, or repeats what a user has written."""
 
 
 @pytest.mark.parametrize("page", POISON, ids=repr)

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from queue import Queue
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from extauthz import pipeline
+from extauthz.clock import Instant
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
+from extauthz.ids import DecisionId
 from extauthz.model.decision import Observed
 from extauthz.model.reason import Reason
+from extauthz.model.shadow import ShadowChange
 from extauthz.model.spend import Spend
 from extauthz.model.verdict import Deny
 from extauthz.observing import OBSERVE_RULE, Observing, observe
-from extauthz.ports import Fetched, SpendOutcome, Spent
+from extauthz.policy.compile import PolicyContext, compile_policy
+from extauthz.policy.live import LivePolicy
+from extauthz.ports import NOTHING, Fetched, SpendOutcome, Spent
 from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
+from extauthz.server.shadow import ShadowPolicy
+from tests.integration.running import POLICY
 from tests.simulators.decisions import ALLOW, AT, IDENTITY, decision_of, request_with
 from tests.simulators.envoy_messages import check_request
+from tests.simulators.tokens import NOW, MemoryKeys
 from tests.unit.audit.test_record import recorded
-from tests.unit.server.test_check import ALLOWED, MAKER, OVERLOADED, PING, PROXY, QUESTION, Shell
+from tests.unit.server.test_check import ALLOWED, MAKER, OVERLOADED, PING, PROFILE, PROXY, QUESTION, Shell
+
+if TYPE_CHECKING:
+    from extauthz.model.shadow import ShadowOutcome
 
 EVERYTHING = Observing()
 DENY = Deny(reason=Reason.NO_PERMIT)
@@ -124,6 +136,15 @@ def decided(raw: bytes, **known: Any) -> pipeline.Answer:
     return answer
 
 
+KEYS = MemoryKeys()
+QUESTIONED: dict[str, Any] = {
+    "proxy": PROXY,
+    "views": pipeline.Views(keys=KEYS, profiles={"default": PROFILE}, epochs=KEYS),
+    "at": Instant(NOW),
+    "decision_id": DecisionId("d-00000000000000000001"),
+}
+
+
 @dataclass
 class _Broke:
     """A `Spender` that refuses everything."""
@@ -221,6 +242,22 @@ def test_what_could_not_be_said_is_recorded(monkeypatch: pytest.MonkeyPatch) -> 
     assert [shell.checker.check(PING, PROXY), shell.checker.check(PING, PROXY)] == [LET_THROUGH, LET_THROUGH]
     assert would(shell) is Reason.INTERNAL_ERROR
     assert len(shell.records.taken) == len("xx")
+
+
+def test_a_shadow_is_held_against_what_enforcing_would_do() -> None:
+    """Else every denial of both would count as a difference."""
+    ruleset = compile_policy({"policy.yaml": POLICY.encode()}, PolicyContext())
+    shadow = ShadowPolicy(LivePolicy(ruleset), NOTHING)
+    heard: Queue[ShadowOutcome] = Queue()
+    try:
+        answer = shadow.watch(decided(REFUSED["no_credentials"], **QUESTIONED, ruleset=ruleset, observing=EVERYTHING))
+        assert answer.decision.allowed
+        assert answer.decision.shadow is not None
+        answer.decision.shadow.hear(heard.put)
+        outcome = heard.get(timeout=10)
+    finally:
+        shadow.stop()
+    assert (outcome.change, outcome.reason) == (ShadowChange.NONE, "no_credentials")
 
 
 def test_nothing_is_observed_unless_asked() -> None:
