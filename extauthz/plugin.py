@@ -55,7 +55,7 @@ class Failed:
     """Whether it holds cannot be told; that denies.
 
     Attributes:
-        inner: why, for the decision record only; what cannot be printed is left out, and it is cut after 200 characters.
+        inner: why, for the decision record only; bounded like a detail.
     """
 
     inner: str = ""
@@ -70,7 +70,7 @@ epoch. The mapping cannot be changed; a fact that is not known is not a member."
 
 
 class ArgumentError(Exception):
-    """What the policy gives the requirement is not acceptable. Its text tells the author of the policy what to write."""
+    """What the policy gives the requirement is not acceptable. Its text tells the policy's author what to write."""
 
 
 class RequirementKind(Protocol):

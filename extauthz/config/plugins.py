@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from extauthz.config.section import Section
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-KIND = r"^(?!extauthz\.)[a-z][a-z0-9_-]{0,31}\.[a-z][a-z0-9_-]{0,63}$"
-"""`VENDOR.KIND`; the name of our own project is no vendor's."""
+KIND = r"^[a-z][a-z0-9_-]{0,31}\.[a-z][a-z0-9_-]{0,63}$"
+"""`VENDOR.KIND`."""
+
+_OURS = "extauthz."
+
+
+def _of_a_vendor(kind: str) -> str:
+    if kind.startswith(_OURS):
+        message = f"`{_OURS}…` is kept for this project; use the name of a vendor"
+        raise ValueError(message)
+    return kind
 
 
 class PluginSettings(Section):
     """A kind of requirement that a plug-in adds. What is not named here is never loaded."""
 
-    kind: str = Field(pattern=KIND, description="What policies write, `vendor.kind`; the name of the entry point.")
+    kind: Annotated[str, Field(pattern=KIND), AfterValidator(_of_a_vendor)] = Field(
+        description="What policies write, `vendor.kind`; the name of the entry point."
+    )
     distribution: str = Field(min_length=1, description="The installed distribution that offers it.")
     version: str = Field(min_length=1, description="Its version, exactly.")
     sha256: str = Field(

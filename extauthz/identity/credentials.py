@@ -78,7 +78,8 @@ def require_no_second_token(request: Request) -> None:
     """Raise Refusal when a token travels in the query or in a form body as well (RFC 6750 sections 2.2 and 2.3)."""
     if any(name.lower() == _TOKEN_PARAMETER for name, _ in request.query) or _has_token_field(request):
         raise Refusal(
-            Reason.CREDENTIALS_AMBIGUOUS, "Send the credential in its header only, and no access_token in query or body."
+            Reason.CREDENTIALS_AMBIGUOUS,
+            "Send the credential in its header only, and no access_token in query or body.",
         )
 
 

@@ -141,7 +141,8 @@ def require_still_active(
     for name in ("iss", "sub", "jti"):
         if name in answer.claims and answer.claims[name] != verified.claims.get(name):
             raise Refusal(Reason.EVIDENCE_UNAVAILABLE, inner=f"introspection at {rules.issuer} contradicts the token")
-    return replace(verified, checked_at=answer.fetched_at)
+    # The issuer's word holds for as long as its answer does, not for as long as a rule would still believe it.
+    return replace(verified, accepted_until=min(verified.accepted_until, answer.until), checked_at=answer.fetched_at)
 
 
 def _find_answer(

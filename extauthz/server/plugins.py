@@ -106,8 +106,8 @@ def digest_of(source: metadata.Distribution) -> str:
 
     Counted are the files that its `RECORD` lists inside the folder that it is installed in. Left out are bytecode
     (`__pycache__`) and, of the `.dist-info` folder, all but `METADATA` and `entry_points.txt`: the rest depends on who
-    installed it. In the order of their names, each gives its name and then its content, each of the two after its length
-    as eight bytes, big-endian.
+    installed it. In the order of their names, each gives its name and then its content, both after their length as
+    eight bytes, big-endian.
 
     Raises:
         PluginError: there is no `RECORD`, or a file that it lists cannot be read.

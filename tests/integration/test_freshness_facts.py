@@ -202,6 +202,13 @@ TIMED = [
         seconds=65,
     ),
     Fact(
+        "the end of an issuer's word about a JWT",
+        with_token("/vouched"),
+        "evidence_unavailable",
+        seconds=30,
+        prepare=vouched(lasts=30),
+    ),
+    Fact(
         "the end of an issuer's word about an opaque token",
         with_token("/opaque", OPAQUE),
         "evidence_unavailable",

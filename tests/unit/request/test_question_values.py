@@ -154,7 +154,10 @@ def test_no_value_is_read_that_is_not_named(monkeypatch: pytest.MonkeyPatch) -> 
     """Whoever makes a stage read another header must name it in `VALUES_READ`, or kept answers would be wrong."""
     read = values_read(monkeypatch, RULESET)
     assert unnamed_values(RULESET, read) == set()
-    assert read >= VALUES_READ - {"content-length", "http2-settings"} | {"authorization", "x-api-key", "x-mode"} | CORRELATION
+    assert (
+        read
+        >= VALUES_READ - {"content-length", "http2-settings"} | {"authorization", "x-api-key", "x-mode"} | CORRELATION
+    )
 
 
 def test_a_value_that_is_read_and_not_named_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
