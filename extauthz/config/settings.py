@@ -163,7 +163,7 @@ class Settings(Section):
     policy: tuple[Path, ...] = Field(min_length=1, description="Policy files, or directories of `*.yaml` files.")
     policy_shadow: tuple[Path, ...] = Field(
         default=(),
-        description="A policy that only looks on: what it would answer otherwise is counted and recorded; empty is none.",
+        description="A policy that only looks on: its different answers are counted and recorded; empty is none.",
     )
     mode: Literal["enforce", "observe"] = Field(
         default="enforce",
@@ -187,7 +187,7 @@ class Settings(Section):
     egress: EgressSettings = EgressSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings | None = Field(
-        default=None, description="Needed for what must be remembered: API keys, and proofs that are good for one request."
+        default=None, description="Needed for what must be remembered: API keys, and what is good for so many uses only."
     )
     server: ServerSettings = ServerSettings()
     cache: CacheSettings = CacheSettings()
