@@ -7,8 +7,8 @@ A distribution offers a kind under the entry-point group `extauthz.requirements`
 2. At each decision for which the rule applies, the check gets the facts that the kind reads, and answers.
 
 A check is synchronous, does not wait, and is a function of its arguments and of what is in memory: it runs on the path
-of a request. It never sees the request or the credential, only facts by name. Whatever it raises, and anything that is
-not one of the three answers, denies.
+of a request, in several threads at the same time. It never sees the request or the credential, only facts by name.
+Whatever it raises, and anything that is not one of the three answers, denies.
 """
 
 from __future__ import annotations

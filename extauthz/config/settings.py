@@ -187,7 +187,7 @@ class Settings(Section):
     egress: EgressSettings = EgressSettings()
     registry: RegistrySettings = RegistrySettings()
     state: StateSettings | None = Field(
-        default=None, description="Needed for what must be remembered: API keys, and what is good for so many uses only."
+        default=None, description="Needed for what must be remembered: API keys, and what can be used up."
     )
     server: ServerSettings = ServerSettings()
     cache: CacheSettings = CacheSettings()

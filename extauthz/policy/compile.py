@@ -21,6 +21,7 @@ from extauthz.policy.declaration import Declaration, ProfileFace, declare
 from extauthz.policy.document import ForbidPart, GuardPart, PermitPart
 from extauthz.policy.doubts import find_doubts
 from extauthz.policy.names import FACTS, OWN_NAME, PREFLIGHT_RULE, Fact
+from extauthz.policy.precedence import find_taken
 from extauthz.policy.reading import read_parts
 from extauthz.policy.requirements.revalidate import smallest_max_age, unaskable
 from extauthz.policy.rulebook import Rulebook
@@ -79,6 +80,7 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
     problems = list(parts.problems)
     declarations = _declare(parts, context, problems)
     problems.extend(_inconsistencies(declarations))
+    problems.extend(find_taken(declarations))
     rulebook = _compile_rules(parts, declarations, context)
     problems.extend(rulebook.problems)
     routes = [_route(each, rulebook) for each in declarations]

@@ -47,7 +47,17 @@ def share_constants(
 def share_lists(
     heads: Sequence[tuple[str, HeadPart, Written]], problems: list[Problem]
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    """Return the lists that each namespace sees, by name; arguments as for `share_constants`."""
+    """Return the lists that each namespace sees, by name; arguments as for `share_constants`.
+
+    Lists hold no lists: `$NAME` in one would stand for itself, and a forbid for nobody.
+    """
+    for _, head, written in heads:
+        for name, words in head.lists.items():
+            problems.extend(
+                written.at("lists", name).problem(f"`{word}` is no text: a list holds no lists", "write its texts here")
+                for word in words
+                if word.startswith("$")
+            )
     return _share(heads, "lists", lambda head: head.lists, _LIST_NAME, problems)
 
 

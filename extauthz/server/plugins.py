@@ -2,8 +2,8 @@
 
 1. Exactly one installed distribution offers the kind, and it is the one that is named, in the version that is named.
 2. Its files have the digest that is pinned (`digest_of`).
-3. What Python would import under the entry point's name are those files: a regular module or package of the
-   distribution, found there and nowhere else on the path, with no file beside them that `RECORD` does not list.
+3. What Python would import under the names of the distribution's modules are those files: regular modules and packages,
+   found there and nowhere else on the path, with no file in the packages that `RECORD` does not list.
 4. It is imported from source; bytecode that lies about is not looked at.
 
 The distributions that a plug-in itself imports are not covered: pin them as the rest of the installation.
@@ -141,27 +141,33 @@ def _load(pinned: PluginSettings, offers: Sequence[Offer]) -> AddedKind:
     if digest != pinned.sha256:
         message = f"its files are not those that are pinned; their digest is {digest}"
         raise PluginError(message, "install what was pinned, or review what is there and pin its digest")
-    _require_own_module(offer)
+    _require_own_modules(offer)
     return _judged(_imported(offer.point))
 
 
-def _require_own_module(offer: Offer) -> None:
+def _require_own_modules(offer: Offer) -> None:
     """Refuse a plug-in when Python would import other files than those that were compared."""
-    top = offer.point.module.partition(".")[0]
     root, listed = _root_of(offer.source), _listed(offer.source)
-    home = next((name for name in (f"{top}/__init__.py", f"{top}.py") if name in listed), None)
-    if home is None:
-        message = f"its module `{top}` is not among its files"
+    homes = {
+        path.parts[0].removesuffix(".py"): name
+        for name in sorted(listed)
+        if (path := PurePosixPath(name)).parts[1:] == ("__init__.py",)
+        or (len(path.parts) == 1 and path.suffix == ".py")
+    }
+    wanted = offer.point.module.partition(".")[0]
+    if wanted not in homes:
+        message = f"its module `{wanted}` is not among its files"
         raise PluginError(message, "install it as a wheel, not for editing; a namespace package cannot be pinned")
-    loaded = sys.modules.get(top)
-    spec = loaded.__spec__ if loaded is not None else PathFinder.find_spec(top)
-    if spec is None or spec.origin is None or Path(spec.origin).resolve() != root / home:
-        message = f"Python finds another module `{top}` first"
-        raise PluginError(message, "remove the other one from the path")
-    for name in _lying_in(root, top):
-        if name not in listed:
-            message = f"`{name}` lies among its files, and its RECORD does not list it"
-            raise PluginError(message, "remove the file, or install it again")
+    for top, home in homes.items():
+        loaded = sys.modules.get(top)
+        spec = loaded.__spec__ if loaded is not None else PathFinder.find_spec(top)
+        if spec is None or spec.origin is None or Path(spec.origin).resolve() != root / home:
+            message = f"Python finds another module `{top}` first"
+            raise PluginError(message, "remove the other one from the path")
+        for name in _lying_in(root, top):
+            if name not in listed:
+                message = f"`{name}` lies among its files, and its RECORD does not list it"
+                raise PluginError(message, "remove the file, or install it again")
 
 
 def _lying_in(root: Path, top: str) -> Iterator[str]:

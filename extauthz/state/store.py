@@ -150,8 +150,12 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _verify_ours(path: Path, connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    connection.execute("BEGIN")  # One view of both: another process may be making the tables just now.
+    try:
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+    finally:
+        connection.execute("ROLLBACK")
     if application != APPLICATION_ID and (application or tables):
         message = f"{path}: it is another program's database; name another path"
         raise StateError(message)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 PRODUCT = python_files("extauthz")
 EVERYTHING = python_files("bench", "extauthz", "tests", "tools")
-BOUNDARIES = ("extauthz/guard.py", "extauthz/audit/writer.py", "extauthz/server/", "extauthz/response/to_envoy.py")
+BOUNDARIES = (
+    "extauthz/guard.py",
+    "extauthz/audit/writer.py",
+    "extauthz/server/",
+    "extauthz/response/to_envoy.py",
+    "extauthz/policy/requirements/plugin.py",
+)
 """Who may catch everything: each turns what it caught into a denial or keeps a thread alive that decisions need."""
 MEETS_THE_WORLD = (
     "extauthz/clock.py",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.running import Running, running
+from tests.integration.running import Running, running, seconds_of_patience
 from tests.simulators.grpc_client import outcome_of
 
 if TYPE_CHECKING:
@@ -93,6 +93,19 @@ def test_a_budget_is_used_up(server: Running) -> None:
     """It is counted by the calendar."""
     token = server.mint(sub="exporter")
     assert [ask(server, token, "/exports/7") for _ in range(2)] == [ALLOWED, USED_UP]
+
+
+def test_a_refusal_names_its_rule_in_the_record(server: Running) -> None:
+    """A guard's rate and a permit's budget; who allowed before is named by the permit."""
+    token = server.mint(sub="named")
+    outcomes = [ask(server, token) for _ in range(4)] + [ask(server, token, "/exports/7") for _ in range(2)]
+    assert [code for _, code in outcomes] == [*["allowed"] * 3, "rate_exceeded", "allowed", "budget_exhausted"]
+
+    def rules() -> list[str]:
+        return [each["rule"] for each in server.records() if each["subject"]["subject"] == "named"]
+
+    seconds_of_patience(lambda: len(rules()) == 6)
+    assert rules() == [*["machines-read"] * 3, "not-too-often", "machines-export", "machines-export"]
 
 
 def test_counting_needs_a_state(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.model.facts import Facts
     from extauthz.model.identity import Identity
+    from extauthz.model.request import Request
     from extauthz.policy.surroundings import Surroundings
     from extauthz.policy.written import Written
 
@@ -186,9 +187,9 @@ class Approved:
         if self.covers == "action":
             return [target_of(facts), attributes]
         request = facts.request
-        length = request.headers.first("content-length")
-        unseen = request.body.state is BodyState.ABSENT and request.method in _WITH_BODY and length != _EMPTY
-        if request.body.state is BodyState.PARTIAL or unseen:
+        if request.body.state is BodyState.PARTIAL or (
+            request.body.state is BodyState.ABSENT and _may_have_body(request)
+        ):
             return Failed("the body that an approval would cover is not shown")
         body = hashlib.sha256(request.body.raw).hexdigest()
         return [target_of(facts), attributes, request.method, request.host, request.path, list(request.query), body]
@@ -213,6 +214,14 @@ def compile_approval(argument: Any, written: Written, surroundings: Surroundings
         uses=part.uses,
         lasts=part.lasts,
     )
+
+
+def _may_have_body(request: Request) -> bool:
+    """Return whether a request of which no body was shown may have one; any method can, if its headers say so."""
+    length = request.headers.first("content-length")
+    if length is not None:
+        return length != _EMPTY
+    return request.method in _WITH_BODY or bool(request.headers.all("transfer-encoding"))
 
 
 def _key_of(identity: Identity) -> str:

@@ -64,6 +64,19 @@ def test_settings_name_the_policy_and_its_profiles(tmp_path: Path) -> None:
     assert check("--config", str(config)).exit_code == 0
 
 
+def test_a_kind_of_a_plug_in_needs_settings(tmp_path: Path) -> None:
+    """Without them nothing says what it is; with them, that they do not name it."""
+    guard = "guards: [{id: g, on: order.read, require: [{acme.color: red}]}]\n"
+    (tmp_path / "policy.yaml").write_text(
+        RESOURCE.replace("action: read", "action: read\n    verify: partners") + guard
+    )
+    (config := tmp_path / "extauthz.yaml").write_text(SETTINGS)
+    alone, named = check(str(tmp_path / "policy.yaml")), check("--config", str(config))
+    assert "comes from a plug-in, which settings name — say which with --config" in alone.output
+    assert "name it under `plugins` in the settings" in named.output
+    assert (alone.exit_code, named.exit_code) == (1, 1)
+
+
 def test_wrong_usage_is_told_apart_from_a_wrong_policy(tmp_path: Path) -> None:
     """Nothing to check, or settings that cannot be read, exit with 2."""
     assert check().exit_code == 2

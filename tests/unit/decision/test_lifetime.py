@@ -181,6 +181,7 @@ KEPT = {
     Reason.STEP_UP_REQUIRED,
     Reason.UNEXPECTED_ENVIRONMENT,
     Reason.UNEXPECTED_NETWORK,
+    Reason.PLUGIN_DENIED,
 }
 
 

@@ -82,6 +82,8 @@ def test_a_constant_is_no_fact() -> None:
         ("lists: {a.b: [x]}", "`a.b` cannot be a name"),
         ("lists: {a: []}", "must not be empty"),
         ("lists: {a: [1]}", "must be text"),
+        ("lists: {a: [x], b: [y, $a]}", "`$a` is no text: a list holds no lists"),
+        ("lists: {a: [x], b: $a}", "`$a` is no text: a list holds no lists"),
     ],
 )
 def test_wrong_declarations_are_problems(section: str, message: str) -> None:

@@ -82,11 +82,14 @@ def test_a_lifted_forbid_leaves_no_trace_in_the_trail() -> None:
 
 
 def test_the_same_thing_is_used_once_by_its_smallest_limit() -> None:
-    """Two rules may ask for the same grant."""
-    rules = RouteRules(guards=(guard(takes("a", 3), takes("a", 2)), guard(takes("a", 5))), permits=(permit(),))
+    """Two rules may ask for the same grant; a refusal is of the rule whose limit that is."""
+    rules = RouteRules(guards=(guard(takes("a", 3), takes("a", 2)),), permits=(permit(takes("a", 5), takes("b")),))
     verdict = evaluate(rules, make_facts())
     assert isinstance(verdict, Allow)
-    assert verdict.spends == (spend("a", 2),)
+    assert verdict.spends == (
+        replace(spend("a", 2), rule=RuleId("guard")),
+        replace(spend("b"), rule=RuleId("permit")),
+    )
 
 
 def test_remedies_of_all_kinds_are_named_in_one_order() -> None:

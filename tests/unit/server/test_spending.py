@@ -11,6 +11,7 @@ from extauthz import pipeline
 from extauthz.clock import Instant
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.identity.authenticate import authenticate
+from extauthz.ids import RuleId
 from extauthz.model.reason import Reason
 from extauthz.model.spend import Spend
 from extauthz.ports import NeedsEvidence, SpendOutcome, Spent
@@ -72,6 +73,16 @@ def test_the_answer_is_what_became_of_the_spend(outcome: SpendOutcome, answer: t
     assert f'extauthz_spends_total{{kind="{"proof" if answer == REPLAYED else ""}",outcome="{outcome.value}"}} 2.0' in (
         shell.metrics.exposition().decode()
     )
+
+
+@pytest.mark.parametrize("rule", [RuleId("not-too-often"), None])
+def test_a_refusal_names_the_rule_that_asked(rule: RuleId | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the decision that is recorded; a proof of possession is asked for by no rule."""
+    monkeypatch.setattr(f"{__name__}.SPEND", replace(SPEND, rule=rule))
+    refused, lost = shell_with(Till(SpendOutcome.REFUSED)), shell_with(Till(SpendOutcome.UNKNOWN))
+    assert (refused.ask(), lost.ask()) == (REPLAYED, UNAVAILABLE)
+    assert [decision.verdict.rule for decision in refused.records.taken] == [rule]
+    assert [decision.verdict.rule for decision in lost.records.taken] == [None]
 
 
 def test_nowhere_to_spend_is_a_denial() -> None:

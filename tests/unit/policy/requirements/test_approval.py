@@ -111,6 +111,23 @@ def test_a_body_that_is_not_seen_cannot_be_covered(body: Body, length: str | Non
     assert isinstance(asked("action").find(facts), Unmet)
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "seen"),
+    [
+        ("DELETE", {}, True),
+        ("DELETE", {"content-length": ("0",)}, True),
+        ("DELETE", {"content-length": ("30",)}, False),
+        ("GET", {"content-length": ("30",)}, False),
+        ("DELETE", {"transfer-encoding": ("chunked",)}, False),
+        ("POST", {"transfer-encoding": ("chunked",)}, False),
+    ],
+)
+def test_no_method_hides_a_body(method: str, headers: dict[str, tuple[str, ...]], seen: bool) -> None:
+    """A DELETE or GET that announces a body which is not shown could be approved with one and sent with another."""
+    facts = facts_with({}, request=make_request(method, headers=Headers(headers, exact=True)))
+    assert isinstance(asked("request").find(facts), Failed) is not seen
+
+
 def test_a_grant_is_bound_to_a_session() -> None:
     """Another session has another name; without one there is none."""
     bound = asked(more=", bound_to: session")
