@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.config.settings import Settings
+    from extauthz.policy.compile import PolicyContext
     from extauthz.policy.ruleset import Ruleset
     from extauthz.registry.index import Registry
     from extauthz.registry.live import LiveRegistry
@@ -196,7 +197,8 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
     undo.callback(records.close, 0.0)
     holdings = open_holdings(settings, clock, metrics)
     live = LivePolicy()
-    shadow = open_shadow(settings, policy_context(settings), NOTHING)
+    context = policy_context(settings)
+    shadow = open_shadow(settings, context, NOTHING)
     undo.callback(shadow.stop)
     checker = _checker(settings, holdings, live=live, shadow=shadow, records=records, metrics=metrics, clock=clock)
 
@@ -207,7 +209,9 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
 
     engine = make_engine(checker, proxies, settings, clock, on_death=died)
     metrics.engine_chosen(engine.name)
-    loader, registry_loader = _loaders(settings, live, holdings.registry, metrics, engine)
+    loader, registry_loader = _loaders(
+        settings, context, live=live, registry=holdings.registry, metrics=metrics, engine=engine
+    )
     looks = (loader.look, registry_loader.look, holdings.authorities.look, proxies.reload, shadow.look)
     parts = _Parts(
         records=records,
@@ -255,8 +259,14 @@ def _checker(  # noqa: PLR0913 — the parts that a decision passes through
     return Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
 
 
-def _loaders(
-    settings: Settings, live: LivePolicy, registry: LiveRegistry, metrics: Metrics, engine: Engine
+def _loaders(  # noqa: PLR0913 — what is loaded, where to, and who is told
+    settings: Settings,
+    context: PolicyContext,
+    *,
+    live: LivePolicy,
+    registry: LiveRegistry,
+    metrics: Metrics,
+    engine: Engine,
 ) -> tuple[PolicyLoader, RegistryLoader]:
     """Return what loads policy and registry, and says that we serve when both are there."""
 
@@ -274,7 +284,7 @@ def _loaders(
             metrics.registry_loaded(found.revision)
             engine.set_serving(_can_decide(live, registry))
 
-    loader = PolicyLoader(settings.policy, policy_context(settings), live, on_load=on_policy)
+    loader = PolicyLoader(settings.policy, context, live, on_load=on_policy)
     registry_loader = RegistryLoader(
         settings.registry.paths,
         registry,

@@ -10,7 +10,8 @@ import pytest
 from extauthz.errors import PolicyError
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.homes import covers
-from tests.simulators.policies import make_request
+from extauthz.policy.rules import Met
+from tests.simulators.policies import make_facts, make_request
 
 if TYPE_CHECKING:
     from extauthz.policy.ruleset import Ruleset
@@ -178,6 +179,21 @@ def test_without_namespaces_nothing_changes() -> None:
     }
     ruleset = compile_policy(plain, PolicyContext())
     assert [rule.id for rule in ruleset.route(make_request("GET", "h/")).rules.permits] == ["p"]
+
+
+def test_budgets_of_two_teams_are_two() -> None:
+    """Also when they are called alike, or one team could use up what another has."""
+    budget = "require: [{budget: {name: day, at_most: 1, per: day}}]}\n"
+    ruleset = compile_all(
+        billing=BILLING.replace('"*"}\n', f'"*", {budget}'), docs=DOCS.replace("read}\n", f"read, {budget}")
+    )
+    keys = []
+    for url in ("billing.example.com/invoices", "docs.example.com/"):
+        ((required,),) = [permit.require for permit in ruleset.route(make_request("GET", url)).rules.permits]
+        found = required.find(make_facts())
+        assert isinstance(found, Met)
+        keys += [spend.key for spend in found.spends]
+    assert len(set(keys)) == 2
 
 
 @pytest.mark.parametrize(

@@ -109,12 +109,11 @@ def _matches(draw: st.DrawFn) -> tuple[str, str, str]:
 def test_what_is_accepted_leaves_every_request_to_the_root(
     root: tuple[str, str, str], team: tuple[str, str, str]
 ) -> None:
-    """Whatever the root alone would have answered it still answers; what is refused would have changed that."""
+    """Whatever means the root's resource without the team's file still means it with that file."""
     alone = compile_all(root=_root(*root))
     try:
         together = compile_all(root=_root(*root), t=_team(*team))
-    except PolicyError as error:
-        assert error.problems
+    except PolicyError:
         return
     for path, host, method in product(_PATHS, (_EU, "us.pay.example.com"), ("GET", "HEAD")):
         request = make_request(method, f"{host}{path}")

@@ -86,6 +86,7 @@ def test_names_tell_apart_what_is_asked() -> None:
         assert name_of(asked(covers), request=body, **other) != name
         assert name_of(asked(covers), job(subject=principal("job-2")), request=body) != name
         assert name_of(asked(covers), job(actor=principal("agent-7")), request=body) != name
+        assert name_of(asked(covers), job(subject=principal(client="another-tool")), request=body) != name
         assert (name_of(asked(covers), request=other_body) == name) is (covers != "request")
     assert len({name_of(asked(covers)) for covers in ("request", "action", "resource")}) == 3
     assert name_of(asked(more=", never: [owner]")) == name_of(asked())
