@@ -322,6 +322,11 @@ class NamespacePart(Part):
 
     hosts: Words = Field(description="The only hosts that its resources may be on.")
     owner: Text = Field(description="Who answers for it.")
+    folder: Text | None = Field(
+        default=None,
+        description="Where its files must lie, from the root file's folder; without it any file may say that it is the "
+        "namespace's, and who may write to the policy's folders is the only bound.",
+    )
 
 
 class FreezePart(Part):

@@ -6,10 +6,12 @@ One root file declares the namespaces; every other file belongs to one of them. 
 2. its rules speak of its own resources only, `*` included;
 3. its rule ids get the namespace in front (`billing/refunds`), so they never stand for a rule of the root;
 4. resources and ids of our own (`extauthz`) are the root's.
+5. its files lie in the namespace's folder, where the root names one: else whoever can write any file could say it is.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -36,10 +38,12 @@ class Ground:
     Attributes:
         home: whose they are.
         hosts: the host patterns that its resources may be on; None for any.
+        folder: where its files lie; None for anywhere.
     """
 
     home: Home = NOBODY
     hosts: tuple[str, ...] | None = None
+    folder: str | None = None
 
     @property
     def namespace(self) -> str:
@@ -114,8 +118,15 @@ def _declared(root: HeadPart, written: Written, problems: list[Problem]) -> dict
                 message = f"`{host}` belongs to the namespace `{taken[other]}`, which has `{other}`"
                 problems.append(place.at("hosts").problem(message, "give every host to one namespace"))
             taken.setdefault(host, name)
-        found[name] = Ground(Home(name, part.owner), part.hosts)
+        found[name] = Ground(Home(name, part.owner), part.hosts, _folder(part, written))
     return found
+
+
+def _folder(part: NamespacePart, root: Written) -> str | None:
+    """Return the folder of a namespace in the form in which files are named."""
+    if part.folder is None:
+        return None
+    return posixpath.normpath(posixpath.join(posixpath.dirname(root.file.name), part.folder))
 
 
 def _namespace_problems(name: str, part: NamespacePart, place: Written) -> Iterable[Problem]:
@@ -140,7 +151,15 @@ def _ground(head: HeadPart, written: Written, declared: Mapping[str, Ground], pr
         message = f"there is no namespace `{head.namespace}`"
         problems.append(written.at("namespace").problem(message, did_you_mean(head.namespace, declared)))
         return None
+    if ground.folder is not None and not _lies_in(written.file.name, ground.folder):
+        message = f"files of the namespace `{head.namespace}` lie in `{ground.folder}`"
+        problems.append(written.at("namespace").problem(message, "move the file there, or say whose it is"))
     if head.owner and head.owner != ground.home.owner:
         message = f"the root says that `{head.namespace}` is owned by `{ground.home.owner}`"
         problems.append(written.at("owner").problem(message, "say the same, or leave `owner` out"))
     return ground
+
+
+def _lies_in(file: str, folder: str) -> bool:
+    """Return whether a file lies in a folder or below; by its name, as it was listed or included."""
+    return posixpath.normpath(file).startswith(f"{folder}/")

@@ -212,3 +212,31 @@ def test_budgets_of_two_teams_are_two() -> None:
 def test_a_wildcard_covers_one_label(pattern: str, host: str, *, covered: bool) -> None:
     """As it does for requests."""
     assert covers(pattern, host) is covered
+
+
+FOLDERS = ROOT.replace("owner: team-billing}", "owner: team-billing, folder: billing}").replace(
+    "owner: team-docs}", "owner: team-docs, folder: ./teams/docs/}"
+)
+
+
+@pytest.mark.parametrize(
+    ("billing", "docs", "wrong"),
+    [
+        ("p/billing/a.yaml", "p/teams/docs/deep/b.yaml", []),
+        ("p/billing/a.yaml", "p/billing/b.yaml", ["p/billing/b.yaml:1"]),
+        ("p/billing-too/a.yaml", "p/teams/docs/b.yaml", ["p/billing-too/a.yaml:1"]),
+        ("p/billing/../a.yaml", "p/teams/docs/b.yaml", ["p/billing/../a.yaml:1"]),
+        ("billing/a.yaml", "p/teams/docs/b.yaml", ["billing/a.yaml:1"]),
+    ],
+)
+def test_where_the_root_names_a_folder_the_files_of_a_namespace_lie_in_it(
+    billing: str, docs: str, wrong: list[str]
+) -> None:
+    """Who can write only to one team's folder cannot speak for another team."""
+    files = {"p/root.yaml": FOLDERS.encode(), billing: BILLING.encode(), docs: DOCS.encode()}
+    if not wrong:
+        assert compile_policy(files, PolicyContext()).counts.permits == 2
+        return
+    with pytest.raises(PolicyError) as caught:
+        compile_policy(files, PolicyContext())
+    assert [f"{problem.file}:{problem.line}" for problem in caught.value.problems] == wrong
