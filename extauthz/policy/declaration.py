@@ -178,13 +178,9 @@ def declare(
 
 def _carrier(credential: Credential, face: ProfileFace) -> str:
     """Return the lower-case name of the header that carries the credential; empty when none does."""
-    match credential:
-        case Credential.BEARER | Credential.DPOP:
-            return "authorization"
-        case Credential.API_KEY:
-            return face.api_key_header
-        case Credential.CERTIFICATE | Credential.NONE:
-            return ""
+    if credential in (Credential.BEARER, Credential.DPOP):
+        return "authorization"
+    return face.api_key_header if credential is Credential.API_KEY else ""
 
 
 def _template(part: ResourcePart, written: Written) -> Template:
