@@ -193,6 +193,9 @@ def test_too_many_decisions_are_left_out_and_counted() -> None:
     skipped = stage.counted("skipped")
     assert skipped is not None
     assert skipped >= 10 - 2 - 1  # two wait, and one may be held at the gate already
+    for number in range(3):
+        if stage.counted("skipped") == skipped:  # The thread may have made room just before the last; then it is full.
+            assert stage.ask(check_request(path=f"/nowhere/more/{number}")) == 7
     assert stage.told().change is ShadowChange.SKIPPED
     assert "shadow" not in json.loads(to_line(to_record(stage.records.taken[-1], 0.0)))
     gate.opened.set()
