@@ -22,9 +22,10 @@ from extauthz.model.decision import Decision, Target
 from extauthz.model.identity import ANONYMOUS, Identity
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, Verdict
+from extauthz.nothing import NOTHING
 from extauthz.observing import Observing, observe
 from extauthz.policy.evaluate import evaluate
-from extauthz.ports import NO_EVIDENCE, NOTHING, Evidence, NeedsEvidence
+from extauthz.ports import NO_EVIDENCE, Evidence, NeedsEvidence
 from extauthz.request.bounds import Proxy, require_within_bounds, require_within_tenants
 from extauthz.request.decode import decode
 from extauthz.response.to_envoy import to_envoy

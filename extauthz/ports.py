@@ -6,16 +6,15 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from extauthz.model.registry import NOT_DECLARED
-
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from extauthz.clock import Instant
     from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
     from extauthz.model.identity import Identity, Kind
     from extauthz.model.registry import Declared
+    from extauthz.model.restriction import Mark, Restriction
     from extauthz.model.spend import Spend
     from extauthz.model.state import StateName
 
@@ -217,6 +216,26 @@ class NonceSource(Protocol):
         ...
 
 
+class RestrictionSource(Protocol):
+    """What was taken away after login. Epochs: `Mark.name` for each target, `FRESH_STATE`, and `fresh_signals`."""
+
+    def find_restrictions(self, marks: Sequence[Mark], at: Instant) -> tuple[Restriction, ...]:
+        """Return every restriction in force at `at` on one of `marks`; `also` is for the caller to compare.
+
+        Raises:
+            Refusal: `evidence_unavailable`: they cannot be read now.
+        """
+        ...
+
+    def is_state_fresh(self, at: Instant) -> bool:
+        """Return whether what is known is at most `state.max_staleness` old."""
+        ...
+
+    def are_signals_fresh(self, issuer: str, at: Instant) -> bool:
+        """Return whether every stream with authority over `issuer` was heard within its `max_silence`, and goes on."""
+        ...
+
+
 class StateSource(Protocol):
     """Facts that requirements ask for (`model/state.py` names the kinds), from memory. Epoch: the name itself."""
 
@@ -339,29 +358,3 @@ class RecordSink(Protocol):
             latency: seconds between receiving the question and having the answer.
         """
         ...
-
-
-class Nothing:
-    """Knows nothing: the source of every kind of fact that is not configured. Nothing is proven by it."""
-
-    def find_introspection(self, issuer: str, digest: bytes, at: Instant) -> None:
-        """Return None."""
-
-    def find_status_list(self, issuer: str, uri: str, at: Instant) -> None:
-        """Return None."""
-
-    def find_api_key(self, key_id: str) -> None:
-        """Return None."""
-
-    def find_declared(self, identity: Identity) -> tuple[Declared, ...]:
-        """Return that nothing is declared about anybody."""
-        return (NOT_DECLARED,) * len(identity.involved)
-
-    def find_authorities(self, file: str) -> None:
-        """Return None."""
-
-    def find_state(self, name: StateName, at: Instant) -> None:
-        """Return None."""
-
-
-NOTHING = Nothing()

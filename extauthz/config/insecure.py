@@ -53,6 +53,14 @@ def weakenings(settings: Settings) -> list[str]:
             found.append(
                 f"issuers[{issuer.issuer}].status_list.ignored: tokens that this issuer has revoked are accepted"
             )
+    found += [
+        f"signals.streams[{stream.name}].keys.insecure_http: whoever is on the path can forge this stream's events"
+        for stream in settings.signals.streams
+        if stream.keys.insecure_http
+    ]
+    redis = settings.state.redis if settings.state is not None else None
+    if redis is not None and redis.insecure_plaintext:
+        found.append("state.redis.insecure_plaintext: whoever is on the path can hold changes back")
     return found
 
 

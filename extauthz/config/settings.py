@@ -19,6 +19,7 @@ from extauthz.config.plugins import PluginSettings, require_distinct_kinds
 from extauthz.config.profiles import ProfileSettings
 from extauthz.config.registry import RegistrySettings
 from extauthz.config.section import Section
+from extauthz.config.signals import SignalSettings, require_signals_fit
 from extauthz.config.state import StateSettings, require_state_fits
 from extauthz.durations import Duration
 
@@ -118,6 +119,18 @@ class ServerSettings(Section):
         default=4, ge=1, description="Decisions that may wait for one remote at a time; fewer than `threads`."
     )
     drain: Duration = Field(default=10.0, description="Time for decisions under way when told to stop.")
+    workers: int = Field(
+        default=0,
+        ge=0,
+        le=64,
+        description="Processes that decide, beside one that keeps the state. Each has an endpoint of its own: worker N "
+        "listens N ports above the listener's, or on `NAME-N.sock`. 0 is one process for everything.",
+    )
+    run_dir: Path = Field(
+        default=Path("/run/extauthz"),
+        description="Folder for the sockets between our processes, and for `extauthz revoke` and its like; made, for "
+        "its owner only, when there is none.",
+    )
 
     @model_validator(mode="after")
     def _fewer_slots_than_threads(self) -> ServerSettings:
@@ -189,6 +202,7 @@ class Settings(Section):
     state: StateSettings | None = Field(
         default=None, description="Needed for what must be remembered: API keys, and what can be used up."
     )
+    signals: SignalSettings = SignalSettings()
     server: ServerSettings = ServerSettings()
     cache: CacheSettings = CacheSettings()
     records: RecordSettings = RecordSettings()
@@ -220,6 +234,7 @@ class Settings(Section):
             raise ValueError(message)
         require_evidence_fits(self)
         require_state_fits(self)
+        require_signals_fit(self)
         require_proofs_can_be_spent(self)
         require_distinct_kinds(self.plugins)
         names = [proxy.name for proxy in self.proxies]

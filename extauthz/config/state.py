@@ -17,6 +17,29 @@ if TYPE_CHECKING:
     from extauthz.config.settings import Settings
 
 
+class RedisSettings(Section):
+    """A Redis or Valkey that several machines share: what one of them was told, all of them know.
+
+    Each machine keeps its own state file and decides by that; this carries changes between them, and counts what is
+    used up for all of them together.
+    """
+
+    url: str = Field(
+        pattern=r"^rediss?://[^@]+$",
+        description="`rediss://HOST:6379/0`; `redis://` is plaintext, for loopback only unless `insecure_plaintext`.",
+    )
+    username: str = Field(default="", description="ACL user; empty is the default user.")
+    password_file: Path | None = Field(default=None, description="File with the password.")
+    ca_file: Path | None = Field(default=None, description="PEM file: authorities that the server is verified by.")
+    certificate: Path | None = Field(default=None, description="PEM file: our client certificate.")
+    key: Path | None = Field(default=None, description="PEM file: its private key.")
+    prefix: str = Field(
+        default="extauthz", pattern=r"^[a-zA-Z0-9_-]{1,32}$", description="All keys begin with `{PREFIX}:`."
+    )
+    timeout: Duration = Field(default=0.5, gt=0, le=10, description="Time for one command.")
+    insecure_plaintext: bool = Field(default=False, description="WEAKENS: allow `redis://` beyond loopback.")
+
+
 class StateSettings(Section):
     """What must outlive the process: API keys, and what has been used up. Exactly one of `path` and `memory`."""
 
@@ -38,6 +61,28 @@ class StateSettings(Section):
         gt=0,
         description="Longest life of an API key; older ones are refused, whatever they say.",
     )
+
+    key_file: Path | None = Field(
+        default=None,
+        description="File with the secret by which we know our own records again (32 bytes in hexadecimal); made when "
+        "there is none. Default: the state file's name with `.key`. Machines that share a Redis share it.",
+    )
+    max_staleness: Duration = Field(
+        default=5.0,
+        ge=1,
+        le=300,
+        description="When what has been revoked may be older than this, requests are refused `state_stale`, unless the "
+        "resource says `stale: proceed`.",
+    )
+    keep_revocations: Duration = Field(
+        default=30.0 * 86400,
+        ge=3600,
+        description="How long a revocation is kept; set it to the longest life of any credential that is accepted.",
+    )
+    max_sessions: int = Field(
+        default=200_000, ge=1000, description="Sessions in the live table; beyond it the least recently seen are left."
+    )
+    redis: RedisSettings | None = Field(default=None, description="Shared by several machines; null is one machine.")
 
     @model_validator(mode="after")
     def _one_place(self) -> StateSettings:

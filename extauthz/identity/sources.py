@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from extauthz.ports import NO_EVIDENCE, NOTHING
+from extauthz.nothing import NOTHING
+from extauthz.ports import NO_EVIDENCE
 
 if TYPE_CHECKING:
     from extauthz.identity.authorities import AuthoritySource

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     IDENTITY_UNMAPPED = "identity_unmapped"
     # State
     TOKEN_REVOKED = "token_revoked"  # noqa: S105 — a reason code, not a password
+    SESSION_REVOKED = "session_revoked"
     IDENTITY_UNREGISTERED = "identity_unregistered"
     IDENTITY_QUARANTINED = "identity_quarantined"
     IDENTITY_DISABLED = "identity_disabled"
@@ -70,6 +71,8 @@ class Reason(StrEnum):
     PROXY_UNAUTHENTICATED = "proxy_unauthenticated"
     PROXY_OUT_OF_BOUNDS = "proxy_out_of_bounds"
     EVIDENCE_UNAVAILABLE = "evidence_unavailable"
+    STATE_STALE = "state_stale"
+    SIGNALS_STALE = "signals_stale"
     OVERLOADED = "overloaded"
     EVALUATION_FAILED = "evaluation_failed"
     INTERNAL_ERROR = "internal_error"
@@ -128,6 +131,7 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
         401, "The proof of possession must hold a nonce of ours.", error="use_dpop_nonce", challenge=True
     ),
     Reason.TOKEN_REVOKED: _token("The token is revoked, or no longer active."),
+    Reason.SESSION_REVOKED: _token("The session, or the sign-in, that the token comes from is revoked."),
     Reason.IDENTITY_UNREGISTERED: ReasonSpec(403, "The caller is proven, but not declared here."),
     Reason.IDENTITY_QUARANTINED: ReasonSpec(403, "The caller, or somebody it acts for, is quarantined."),
     Reason.IDENTITY_DISABLED: ReasonSpec(403, "The caller, or somebody it acts for, is disabled."),
@@ -168,6 +172,8 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.PROXY_UNAUTHENTICATED: _ours("The proxy that asked is not known."),
     Reason.PROXY_OUT_OF_BOUNDS: ReasonSpec(403, "The proxy that asked may not ask about this."),
     Reason.EVIDENCE_UNAVAILABLE: _ours("Something needed for the decision cannot be reached now."),
+    Reason.STATE_STALE: _ours("What has been revoked is not known well enough at the moment."),
+    Reason.SIGNALS_STALE: _ours("Nothing was heard for too long from who reports changes about the caller."),
     Reason.OVERLOADED: _ours("Too many decisions are waiting."),
     Reason.EVALUATION_FAILED: _ours("A rule could not be evaluated."),
     Reason.INTERNAL_ERROR: _ours("The decision could not be made."),

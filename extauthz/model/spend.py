@@ -18,7 +18,9 @@ class Spend:
     Attributes:
         kind: what sort, for metrics and records (`dpop_proof`).
         key: names it; a digest, never a secret.
-        limit: how often it may be used until `until`.
+        member: when not empty, different members are counted instead of uses (the addresses of a session): one that is
+            there already takes nothing more, and each is forgotten at the last `until` that was given for it.
+        limit: how often it may be used, or how many members it may have, until `until`.
         until: first instant at which it can be forgotten.
         refused: the reason when it is used up.
         detail: the sentence for the client then.
@@ -28,6 +30,7 @@ class Spend:
 
     kind: str
     key: bytes
+    member: bytes = b""
     limit: int = 1
     until: Instant
     refused: Reason

@@ -19,9 +19,9 @@ import structlog
 from extauthz.audit.writer import RecordWriter
 from extauthz.clock import Clock, SystemClock
 from extauthz.errors import ConfigError, Problem
+from extauthz.nothing import NOTHING
 from extauthz.observing import Observing
 from extauthz.policy.live import LivePolicy
-from extauthz.ports import NOTHING
 from extauthz.server.banner import banner
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim

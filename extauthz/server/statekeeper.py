@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from extauthz.errors import ConfigError, Problem, StateError
-from extauthz.ports import NOTHING
+from extauthz.nothing import NOTHING
 from extauthz.server.apikeys import ApiKeyView
 from extauthz.server.keyuses import WRITE_SECONDS, KeyUses
 from extauthz.server.spender import StateSpender

@@ -14,6 +14,15 @@ ISSUER: dict[str, Any] = {"issuer": "https://i", "keys": {"url": "http://i/keys"
 
 KEYED: dict[str, Any] = {"issuer": "https://i", "keys": {"discovery": True}}
 
+STREAM: dict[str, Any] = {
+    "name": "idp",
+    "issuer": "https://idp",
+    "keys": ISSUER["keys"],
+    "audience": "us",
+    "poll": {"url": "https://idp/poll"},
+    "authority": {"issuers": ["https://i"], "events": ["session-revoked"]},
+}
+
 PROFILE: dict[str, Any] = {"issuers": ["https://i"], "audience": "a"}
 
 
@@ -27,6 +36,14 @@ PROFILE: dict[str, Any] = {"issuers": ["https://i"], "audience": "a"}
         (
             {"issuers": [{**KEYED, "profile": "oidc", "accept_id_tokens": True}]},
             "issuers[https://i].accept_id_tokens",
+        ),
+        (
+            {"issuers": [KEYED], "state": {"path": "s"}, "signals": {"streams": [STREAM]}},
+            "signals.streams[idp].keys.insecure_http",
+        ),
+        (
+            {"state": {"path": "s", "redis": {"url": "redis://r:6379", "insecure_plaintext": True}}},
+            "state.redis.insecure_plaintext",
         ),
     ],
 )
@@ -57,7 +74,7 @@ def test_every_insecure_switch_and_every_field_marked_weakens_is_covered() -> No
     """A new switch must be added here and to the sentences: its number is counted."""
     switches = dict.fromkeys(InsecureSettings.model_fields, True)
     assert len(weakenings(Settings.model_validate({"policy": ["p"], "insecure": switches}))) == len(switches)
-    assert reference_page().count("WEAKENS") == 7
+    assert reference_page().count("WEAKENS") == 9
 
 
 def test_settings_that_are_hardly_meant_are_noted() -> None:

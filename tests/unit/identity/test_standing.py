@@ -13,7 +13,7 @@ from extauthz.ledger import Ledger
 from extauthz.model.identity import Identity, Kind, Principal
 from extauthz.model.reason import Reason
 from extauthz.model.request import Request, Source
-from extauthz.ports import NOTHING
+from extauthz.nothing import NOTHING
 from tests.simulators.profiles import profile
 from tests.simulators.profiles import request as plain_request
 from tests.simulators.registry import registry

@@ -17,10 +17,11 @@ from extauthz.model.reason import Reason
 from extauthz.model.shadow import ShadowChange
 from extauthz.model.spend import Spend
 from extauthz.model.verdict import Deny
+from extauthz.nothing import NOTHING
 from extauthz.observing import OBSERVE_RULE, Observing, observe
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.live import LivePolicy
-from extauthz.ports import NOTHING, Fetched, SpendOutcome, Spent
+from extauthz.ports import Fetched, SpendOutcome, Spent
 from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
 from extauthz.server.shadow import ShadowPolicy
 from tests.integration.running import POLICY

@@ -14,10 +14,10 @@ from extauthz.audit.record import to_common, to_line, to_record
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.ids import PolicyRevision
 from extauthz.model.shadow import ShadowChange, ShadowOutcome
+from extauthz.nothing import NOTHING
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.live import LivePolicy
-from extauthz.ports import NOTHING
 from extauthz.request.bounds import Proxy
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim

@@ -12,7 +12,7 @@ from extauthz.clock import Instant
 from extauthz.config.state import StateSettings
 from extauthz.errors import ConfigError, StateError
 from extauthz.model.identity import ANONYMOUS, Credential
-from extauthz.ports import NOTHING
+from extauthz.nothing import NOTHING
 from extauthz.server.keyuses import KeyUses
 from extauthz.server.statekeeper import StateKeeper
 from extauthz.state.apikeys import insert_api_key, list_api_keys

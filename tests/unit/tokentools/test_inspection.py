@@ -12,7 +12,8 @@ from extauthz.identity.certificate_rules import BindingRule
 from extauthz.model.identity import Binding
 from extauthz.model.reason import Reason
 from extauthz.model.request import Source
-from extauthz.ports import NOTHING, Fetched, KeysOf, Need
+from extauthz.nothing import NOTHING
+from extauthz.ports import Fetched, KeysOf, Need
 from extauthz.tokentools.inspection import Inspection, Means, inspect_token, read_unverified
 from extauthz.tokentools.show import lines_of, to_document
 from extauthz.tokentools.steps import NOT_MADE, REFUSED
