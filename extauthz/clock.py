@@ -20,6 +20,10 @@ class Clock(Protocol):
         """Return seconds that never go back, for measuring how long something took."""
         ...
 
+    def boot(self) -> float:
+        """Return seconds since the machine started, the same for all of its processes; sleep counts."""
+        ...
+
 
 class SystemClock:
     """The machine's clocks."""
@@ -31,3 +35,7 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds of the monotonic clock."""
         return time.monotonic()
+
+    def boot(self) -> float:
+        """Return seconds since the machine started."""
+        return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -68,6 +68,10 @@ class StateError(ExtAuthzError):
     """The state cannot be read or written now. The message is for the operator: what is wrong, and the fix."""
 
 
+class LinkError(ExtAuthzError):
+    """Another of our processes cannot be asked, or what arrived from it is broken. The message is for the operator."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
     """One thing that is wrong in a file, where, and how to mend it.

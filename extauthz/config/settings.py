@@ -92,6 +92,18 @@ class RecordSettings(Section):
     sample: float = Field(
         default=1.0, ge=0, le=1, description="Share of the allows that policy marks `record: sampled` which is kept."
     )
+    actions: Path | Literal["-"] | None = Field(
+        default=None,
+        description="File for what people and signals did, a JSON line each, or `-` for standard output. Default: "
+        "beside `path`, with `.actions` after its name; standard output where `path` is that.",
+    )
+
+    @property
+    def actions_target(self) -> Path | Literal["-"]:
+        """Return where actions are recorded."""
+        if self.actions is not None:
+            return self.actions
+        return "-" if self.path == "-" else self.path.with_name(f"{self.path.name}.actions")
 
 
 class ServerSettings(Section):

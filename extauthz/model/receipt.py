@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from extauthz.clock import Instant
+
+_NUMBER: Final = (int, float)
+_KINDS: Final[dict[str, type | tuple[type, ...]]] = {
+    "id": str,
+    "held": str,
+    "at": _NUMBER,
+    "seconds": _NUMBER,
+    "streams": list,
+}
+"""Types of the members of a receipt in JSON; all others are whole numbers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +53,11 @@ class Receipt:
     streams: tuple[str, ...] = ()
     held: str = ""
 
+    @property
+    def is_everywhere(self) -> bool:
+        """Return whether everybody who decides has said so; where nobody was asked, nobody has."""
+        return not self.held and 0 < self.of_workers <= self.workers and self.of_replicas <= self.replicas
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Action:
@@ -61,3 +78,26 @@ class Action:
     received_at: Instant
     by: str = ""
     reason: str = ""
+
+
+def to_document(receipt: Receipt) -> dict[str, Any]:
+    """Return a receipt as JSON: its attributes by name."""
+    return {**asdict(receipt), "streams": list(receipt.streams)}
+
+
+def from_document(document: Mapping[str, Any]) -> Receipt:
+    """Return the receipt in JSON that `to_document` made, members that are not known left out.
+
+    Raises:
+        ValueError: a member is not there, or is no such value.
+    """
+    found = {field.name: document[field.name] for field in fields(Receipt) if field.name in document}
+    try:
+        wrong = [name for name, value in found.items() if not isinstance(value, _KINDS.get(name, int))]
+        if not wrong:
+            return Receipt(**{**found, "streams": tuple(str(each) for each in found.get("streams", ()))})
+    except TypeError as error:
+        message = "a receipt lacks a member"
+        raise ValueError(message) from error
+    message = f"a receipt with a wrong {wrong[0]}"
+    raise ValueError(message)

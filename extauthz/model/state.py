@@ -23,3 +23,12 @@ class StateName:
 
     kind: str
     of: str
+
+
+FRESH_STATE: Final = StateName("freshness", "state")
+"""Whether what is known of the state is new enough."""
+
+
+def fresh_signals(issuer: str) -> StateName:
+    """Return the name of whether everybody who reports about callers of an issuer is heard."""
+    return StateName("freshness", f"signals {issuer}")

@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import IO, TYPE_CHECKING, Any, Final, cast
 
+from extauthz.audit.actions import ACTION_START
 from extauthz.audit.record import RECORD_FORMAT
 from extauthz.errors import Refusal
 from extauthz.judge import Given, KnownState, NotRecorded
@@ -41,7 +42,16 @@ MAX_LINE: Final = 1024 * 1024
 
 _CUT: Final = "…"
 
-UNDECIDED: Final = frozenset({"overloaded", "internal_error", "evidence_unavailable", "proxy_unauthenticated"})
+UNDECIDED: Final = frozenset(
+    {
+        "overloaded",
+        "internal_error",
+        "evidence_unavailable",
+        "proxy_unauthenticated",
+        "state_stale",
+        "signals_stale",
+    }
+)
 """Reasons of requests that policy was never asked about, for want of ours; nobody can tell what it had said."""
 
 _NOT_POLICY: Final = frozenset({Reason.PROXY_OUT_OF_BOUNDS.value})
@@ -126,9 +136,9 @@ def read_line(line: bytes) -> Recorded | None:
 
 
 def lines_of(log: IO[bytes]) -> Iterator[bytes]:
-    """Yield the lines of a log that are not empty; one that is too long is cut, and so is no record."""
+    """Yield the lines of a log that are not empty and tell of no action; too long ones are cut, and so no record."""
     while line := log.readline(MAX_LINE):
-        if not line.isspace():
+        if not line.isspace() and not line.startswith(ACTION_START):
             yield line
 
 

@@ -1,4 +1,4 @@
-"""Where an issuer says that its endpoints are (RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4).
+"""Where an issuer says that its endpoints are (RFC 8414 section 3, OpenID Connect Discovery 1.0 section 4, SSF 1.0).
 
 A document is believed only when its `issuer` is identical to the configured one (RFC 8414 section 3.3): otherwise one
 issuer could hand us the keys of another.
@@ -6,7 +6,7 @@ issuer could hand us the keys of another.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import parse_url
@@ -17,7 +17,7 @@ from extauthz.server.fetch import Ask
 from extauthz.strictjson import load_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from extauthz.clock import Clock
     from extauthz.server.fetch import Fetch, Reply
@@ -62,31 +62,37 @@ class Errand:
         )
 
 
-def discover(issuer: str, member: str, errand: Errand) -> str:
+def discover(issuer: str, member: str, errand: Errand, locations: Callable[[str], Iterator[str]] | None = None) -> str:
     """Return the URL that the issuer's discovery document gives under `member`.
+
+    Args:
+        issuer: whose.
+        member: which.
+        errand: fetches it.
+        locations: where the document may be; an authorization server's when None.
 
     Raises:
         FetchError: there is no document to be believed, it has no such member, or that leads away from `https`.
     """
     problem = FetchError("the issuer is not a URL")
-    for location in discovery_locations(issuer):
+    for location in (locations or discovery_locations)(issuer):
         try:
-            url = _member_of(errand.get(location).body, issuer, member)
-            break
+            return url_in(
+                read_document(errand.get(location).body, issuer), issuer, member, plain_http=errand.plain_http
+            )
         except FetchError as error:
             # Some servers answer unknown paths with a page for people, so a wrong answer here leaves the next
             # location to try. The last problem is reported: it is the location most issuers serve.
             problem = error
-    else:
-        raise problem
-    if not (_is_https(url) or not _is_https(issuer) or errand.plain_http):
-        # The usual leave for loopback must not let a remote document send us to our own machine.
-        message = "the discovery document leads away from https"
-        raise FetchError(message)
-    return url
+    raise problem
 
 
-def _member_of(raw: bytes, issuer: str, member: str) -> str:
+def read_document(raw: bytes, issuer: str) -> dict[str, Any]:
+    """Return an issuer's discovery document.
+
+    Raises:
+        FetchError: it is none, or another issuer's.
+    """
     try:
         document = load_object(raw, max_bytes=MAX_JWKS_BYTES)
     except StrictJsonError:
@@ -95,9 +101,22 @@ def _member_of(raw: bytes, issuer: str, member: str) -> str:
     if document.get("issuer") != issuer:
         message = "the discovery document names another issuer"
         raise FetchError(message)
+    return document
+
+
+def url_in(document: Mapping[str, Any], issuer: str, member: str, *, plain_http: bool) -> str:
+    """Return the URL that a discovery document gives under `member`.
+
+    Raises:
+        FetchError: it gives none, or one that leads away from `https`.
+    """
     url = document.get(member)
     if not isinstance(url, str):
         message = f"the discovery document has no `{member}`"
+        raise FetchError(message)
+    if not (_is_https(url) or not _is_https(issuer) or plain_http):
+        # The usual leave for loopback must not let a remote document send us to our own machine.
+        message = "the discovery document leads away from https"
         raise FetchError(message)
     return url
 
@@ -122,3 +141,19 @@ def discovery_locations(issuer: str) -> Iterator[str]:
     yield f"{base}/.well-known/openid-configuration{path}"
     if path:
         yield f"{base}{path}/.well-known/openid-configuration"
+
+
+def ssf_locations(issuer: str) -> Iterator[str]:
+    """Yield where a transmitter's metadata may be; nothing when the issuer is not a URL.
+
+    The well-known part stands between host and path (SSF 1.0, transmitter metadata); the second name is from before
+    the specification was final.
+    """
+    try:
+        target = parse_url(issuer)
+    except LocationParseError:
+        return
+    path = (target.path or "").rstrip("/")
+    base = f"{target.scheme}://{target.netloc}"
+    yield f"{base}/.well-known/ssf-configuration{path}"
+    yield f"{base}/.well-known/risc-configuration{path}"

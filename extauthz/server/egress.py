@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from extauthz.config.egress import EgressSettings
     from extauthz.config.issuers import IssuerSettings
     from extauthz.config.settings import Settings
+    from extauthz.config.signals import StreamSettings
 
 
 def egress_of(settings: Settings, clock: Clock) -> Egress:
@@ -34,6 +35,7 @@ def rules_of(settings: Settings) -> EgressRules:
     """Return what may be called: the hosts that the settings name anywhere, and nothing else."""
     egress = settings.egress
     urls = [url for issuer in settings.issuers for url in _urls_of(issuer)]
+    urls += [url for stream in settings.signals.streams for url in _urls_of_stream(stream)]
     proxy = None
     if egress.proxy is not None:
         host, _, port = egress.proxy.removeprefix("http://").rpartition(":")
@@ -55,6 +57,15 @@ def _urls_of(issuer: IssuerSettings) -> Iterator[str]:
         yield issuer.issuer
     if issuer.status_list is not None:
         yield from issuer.status_list.uris
+
+
+def _urls_of_stream(stream: StreamSettings) -> Iterator[str]:
+    if stream.keys.url is not None:
+        yield stream.keys.url
+    if stream.keys.discovery or stream.verify_every is not None:
+        yield stream.issuer
+    if stream.poll is not None:
+        yield stream.poll.url
 
 
 def _hosts_of(url: str) -> Iterator[str]:

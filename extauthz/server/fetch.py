@@ -11,7 +11,8 @@ The remote is hostile until proven otherwise; a fetch ends in time with a bounde
 4. One deadline for resolving, connecting, sending and reading. From the first connection on a watchdog shuts it down
    then, because a socket's own timeout starts again with every byte that drips in. Only the resolver of the system
    cannot be cut short; whoever decides waits for a fetch on a thread of its own.
-5. Only status 200 counts, or 304 when the caller has the document already; with at most `max_bytes` of body, all of it.
+5. Only status 200 counts, or 304 when the caller has the document already, or what the caller names; with at most
+   `max_bytes` of body, all of it.
 
 What the body says is the caller's affair; `content-type` is not looked at, because parsing refuses what is no JSON.
 """
@@ -21,10 +22,11 @@ from __future__ import annotations
 import contextlib
 import http.client
 import ipaddress
+import json
 import socket
 import ssl
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
 from urllib3.exceptions import HTTPError, LocationParseError
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES: Final = 65536
 _HTTP_OK: Final = 200
+_ONLY_OK: Final = frozenset({_HTTP_OK})
 _NOT_MODIFIED: Final = 304
 _NOT_LIKE_THIS: Final = frozenset({400, 413, 414, 422, 431})
 """Statuses that complain of the request, which may hold what a client sent: a token that is too long, or strange."""
@@ -62,8 +65,11 @@ class Ask:
         plain_http: whether `http` is allowed beyond loopback.
         accept: media type asked for.
         headers: others to send, by lower-case name; they may be secrets.
-        form: fields to POST; None makes it a GET. They may be secrets.
+        form: fields to POST; without `form` and `document` it is a GET. They may be secrets.
+        document: members of a JSON object to POST, instead of `form`. They may be secrets.
+        method: where it is another than these.
         etag: of the document that the caller has already; empty for none.
+        statuses: that the caller can make something of.
     """
 
     url: str
@@ -73,7 +79,10 @@ class Ask:
     accept: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     form: Mapping[str, str] | None = field(default=None, repr=False)
+    document: Mapping[str, Any] | None = field(default=None, repr=False)
+    method: str = ""
     etag: str = ""
+    statuses: frozenset[int] = _ONLY_OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +93,13 @@ class Reply:
         body: all of it; empty when the caller's document still stands.
         headers: by lower-case name; the values of lines of one name are joined by `, `.
         not_modified: whether the caller's document still stands (304).
+        status: one of those that the caller named.
     """
 
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
     not_modified: bool = False
+    status: int = _HTTP_OK
 
 
 class Fetch(Protocol):
@@ -257,19 +268,18 @@ def _parse(url: str, *, plain_http: bool) -> Url:
 
 def _exchange(connection: HTTPConnection, path: str, ask: Ask) -> Reply:
     headers = {**ask.headers, "accept": ask.accept, **_ALWAYS}
-    body = None
     if ask.etag:
         headers["if-none-match"] = ask.etag
-    if ask.form is not None:
-        headers["content-type"] = "application/x-www-form-urlencoded"
-        body = urlencode(ask.form).encode()
-    method = "GET" if ask.form is None else "POST"
+    body, kind = _content(ask)
+    if kind:
+        headers["content-type"] = kind
+    method = ask.method or ("GET" if body is None else "POST")
     connection.request(method, path, body=body, headers=headers, preload_content=False, decode_content=False)
     with connection.getresponse() as response:
         fields = {name.lower(): response.headers[name] for name in response.headers}
         if response.status == _NOT_MODIFIED and ask.etag:
             return Reply(headers=fields, not_modified=True)
-        if response.status != _HTTP_OK:
+        if response.status not in ask.statuses:
             message = f"answered with status {response.status}"
             raise (AnswerError if response.status in _NOT_LIKE_THIS else FetchError)(message)
         if "content-encoding" in fields:
@@ -284,4 +294,13 @@ def _exchange(connection: HTTPConnection, path: str, ask: Ask) -> Reply:
         if response.length_remaining:
             message = "closed the connection within its answer"
             raise FetchError(message)
-        return Reply(bytes(content), fields)
+        return Reply(bytes(content), fields, status=response.status)
+
+
+def _content(ask: Ask) -> tuple[bytes | None, str]:
+    """Return what is sent and its media type; None and nothing where nothing is."""
+    if ask.document is not None:
+        return json.dumps(ask.document).encode(), "application/json"
+    if ask.form is not None:
+        return urlencode(ask.form).encode(), "application/x-www-form-urlencoded"
+    return None, ""

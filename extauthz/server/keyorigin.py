@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from extauthz.errors import FetchError
 from extauthz.limits import MAX_JWKS_BYTES
-from extauthz.server.discovery import Errand, discover
+from extauthz.server.discovery import Errand, discover, discovery_locations
 from extauthz.server.httpcache import etag_of, fresh_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from extauthz.clock import Clock
     from extauthz.config.issuers import KeySettings
     from extauthz.server.fetch import Fetch
+
+    Locations = Callable[[str], Iterator[str]]
 
 _FILE_INTERVAL: Final = 5.0
 """Seconds between two looks at a key file."""
@@ -65,11 +68,13 @@ class KeyOrigin(Protocol):
         ...
 
 
-def origin_of(issuer: str, keys: KeySettings, fetch: Fetch, clock: Clock) -> KeyOrigin:
-    """Return the place that the settings name."""
+def origin_of(
+    issuer: str, keys: KeySettings, fetch: Fetch, clock: Clock, locations: Locations = discovery_locations
+) -> KeyOrigin:
+    """Return the place that the settings name; `locations` says where a discovery document may be."""
     if keys.file is not None:
         return FileOrigin(keys.file)
-    return WebOrigin(issuer, keys, fetch, clock)
+    return WebOrigin(issuer, keys, fetch, clock, locations)
 
 
 def refresh_interval(keys: KeySettings, fresh_for: float | None) -> float:
@@ -100,18 +105,21 @@ class FileOrigin:
 class WebOrigin:
     """A key set at a fixed URL, or at the `jwks_uri` of the discovery document. Used by one thread at a time."""
 
-    def __init__(self, issuer: str, keys: KeySettings, fetch: Fetch, clock: Clock) -> None:
+    def __init__(
+        self, issuer: str, keys: KeySettings, fetch: Fetch, clock: Clock, locations: Locations = discovery_locations
+    ) -> None:
         self._issuer = issuer
         self._keys = keys
         self._fetch = fetch
         self._clock = clock
+        self._locations = locations
         self._url = keys.url or ""
 
     def load(self, *, thorough: bool, have: Version | None = None) -> Loaded:
         """Return the key set; discovery and key set share one deadline."""
         errand = Errand(self._fetch, self._clock, self._keys.timeout, plain_http=self._keys.insecure_http)
         if self._keys.discovery and (thorough or not self._url):
-            self._url = discover(self._issuer, "jwks_uri", errand)
+            self._url = discover(self._issuer, "jwks_uri", errand, self._locations)
         etag = have.etag if have is not None and have.url == self._url else ""
         reply = errand.get(self._url, etag=etag)
         fresh_for = fresh_seconds(reply.headers)

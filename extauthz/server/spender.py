@@ -1,7 +1,7 @@
 """Spends what can be used up, for all threads, through one thread that owns the connection: the `ports.Spender`.
 
-1. Who spends puts an order into a queue and waits with a deadline of its own. The thread takes all that waits into one
-   transaction, so one write to disk serves many.
+1. Who spends puts an order into a queue and waits with a deadline of its own. The thread takes all that waits at once,
+   so one write to disk serves many.
 2. An order that nobody waits for any more is carried out like the others, and so counts as spent: its asker was refused
    and cannot know.
 3. Whatever goes wrong is `UNKNOWN`, which is a denial: a full queue, a full table, a locked, lost or damaged file. The
@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from extauthz.errors import StateError
+from extauthz.errors import ExtAuthzError
 from extauthz.ports import SpendOutcome, Spent
 from extauthz.state.held import HeldConnection
 from extauthz.state.spends import Order, SpendTables
@@ -51,22 +52,16 @@ class _Job:
     spent: Spent = _UNKNOWN
 
 
-class StateSpender:
-    """The one who spends; `start` it before, `stop` it after everybody who asks.
+class QueuedSpender(ABC):
+    """The queue and its thread; `start` it before, `stop` it after everybody who asks.
 
     Args:
-        path: of the state file; None for a state in memory.
-        capacity: rows for spends that may not be forgotten yet.
-        clock: both of its clocks are read.
+        clock: of the server.
     """
 
-    def __init__(self, path: Path | None, capacity: int, clock: Clock) -> None:
-        self._held = HeldConnection(path, wait=0.0)
-        self._capacity = capacity
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._tables: SpendTables | None = None
         self._failing = False
-        self._rows = 0
         self._thread = threading.Thread(target=self._run, name="spend", daemon=True)
         # Everything below is read and written under this lock only.
         self._lock = threading.Condition()
@@ -79,13 +74,8 @@ class StateSpender:
         return len(self._waiting)
 
     @property
-    def rows(self) -> int:
-        """Return how many rows there were after the last transaction."""
-        return self._rows
-
-    @property
     def failing(self) -> bool:
-        """Return whether the last transaction failed."""
+        """Return whether it went wrong the last time."""
         return self._failing
 
     def start(self) -> None:
@@ -116,7 +106,20 @@ class StateSpender:
             self._carry_out(jobs)
             for job in jobs:
                 job.over.set()
-        self._held.drop()
+        self._let_go()
+
+    @abstractmethod
+    def _take(self, orders: list[Order], until: float) -> list[Spent]:
+        """Carry out orders, the earlier first; nobody waits any more when the monotonic clock is at `until`.
+
+        Raises:
+            ExtAuthzError: nothing is known about them.
+            sqlite3.Error: likewise.
+        """
+
+    @abstractmethod
+    def _let_go(self) -> None:
+        """Close what is open: after an error, since nothing is known about it, and at the end."""
 
     def _next_jobs(self) -> list[_Job]:
         """Wait for orders and return them; none when it is time to stop."""
@@ -126,8 +129,8 @@ class StateSpender:
 
     def _carry_out(self, jobs: list[_Job]) -> None:
         try:
-            outcomes = self._take(jobs)
-        except (StateError, sqlite3.Error) as error:
+            outcomes = self._take([job.order for job in jobs], max(job.until for job in jobs))
+        except (ExtAuthzError, sqlite3.Error) as error:
             self._fail(error)
         except Exception as error:  # noqa: BLE001 — this thread must outlive what nobody foresaw, or nothing is spent again
             _log.exception("spending failed")
@@ -137,19 +140,44 @@ class StateSpender:
             for job, spent in zip(jobs, outcomes, strict=True):
                 job.spent = spent
 
-    def _take(self, jobs: list[_Job]) -> list[Spent]:
-        connection, fresh = self._held.get()
-        if self._tables is None or fresh:
-            self._tables = SpendTables(connection, self._capacity)
-        patience = max(job.until for job in jobs) - self._clock.monotonic()
-        connection.execute(f"PRAGMA busy_timeout={max(0, int(patience * _MILLISECONDS))}")
-        outcomes = self._tables.take([job.order for job in jobs], self._clock.now())
-        self._rows = self._tables.rows
-        return outcomes
-
     def _fail(self, error: Exception) -> None:
-        """Know nothing about what was under way; the file is opened again the next time."""
+        """Know nothing about what was under way; it is opened again the next time."""
         if not self._failing:
             _log.error("what can be used up cannot be spent", problem=str(error))
         self._failing = True
+        self._let_go()
+
+
+class StateSpender(QueuedSpender):
+    """Spends in the tables of the state.
+
+    Args:
+        path: of the state file; None for a state in memory.
+        capacity: rows for spends that may not be forgotten yet.
+        clock: both of its clocks are read.
+    """
+
+    def __init__(self, path: Path | None, capacity: int, clock: Clock) -> None:
+        super().__init__(clock)
+        self._held = HeldConnection(path, wait=0.0)
+        self._capacity = capacity
+        self._tables: SpendTables | None = None
+        self._rows = 0
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows there were after the last transaction."""
+        return self._rows
+
+    def _take(self, orders: list[Order], until: float) -> list[Spent]:
+        connection, fresh = self._held.get()
+        if self._tables is None or fresh:
+            self._tables = SpendTables(connection, self._capacity)
+        patience = until - self._clock.monotonic()
+        connection.execute(f"PRAGMA busy_timeout={max(0, int(patience * _MILLISECONDS))}")
+        outcomes = self._tables.take(orders, self._clock.now())
+        self._rows = self._tables.rows
+        return outcomes
+
+    def _let_go(self) -> None:
         self._held.drop()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.errors import StateError
 from extauthz.state.held import HeldConnection
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    Rows = Sequence[tuple[object, ...]]
+    Rows = Sequence[tuple[Any, ...]]
     Query = Callable[[str, tuple[object, ...]], Rows]
     """Runs one statement that only reads, and returns all of its rows."""
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, disable_created
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from extauthz.telemetry.statemetrics import StateMetrics
 from extauthz.telemetry.tally import DecisionTally
 
 if TYPE_CHECKING:
@@ -129,6 +130,8 @@ class Metrics:
         self.registry.register(self._tally)
         self.decided = self._tally.add
         """Count a decision; see `DecisionTally.add`."""
+        self.state = StateMetrics(self.registry)
+        """What changes after login."""
         self._inflight = Gauge("extauthz_inflight", "Decisions under way.", registry=self.registry)
         self._key_fetches = Counter(
             "extauthz_key_fetches", "Fetches of an issuer's keys.", ("issuer", "outcome"), registry=self.registry

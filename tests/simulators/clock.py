@@ -7,16 +7,18 @@ from tests.simulators.tokens import NOW
 
 
 class ManualClock:
-    """Both clocks of a machine, moved by hand.
+    """The clocks of a machine, moved by hand.
 
     Attributes:
         instant: the wall-clock time, in seconds since the epoch.
         elapsed: the monotonic clock, in seconds.
+        booted: seconds since the machine started.
     """
 
     def __init__(self, instant: float = NOW) -> None:
         self.instant = instant
         self.elapsed = 1000.0
+        self.booted = 5000.0
 
     def now(self) -> Instant:
         """Return the wall-clock time."""
@@ -26,7 +28,12 @@ class ManualClock:
         """Return the monotonic clock."""
         return self.elapsed
 
+    def boot(self) -> float:
+        """Return the seconds since the machine started."""
+        return self.booted
+
     def advance(self, seconds: float) -> None:
-        """Let time pass on both."""
+        """Let time pass on all of them."""
         self.instant += seconds
         self.elapsed += seconds
+        self.booted += seconds

@@ -1,0 +1,290 @@
+"""The table of restrictions: who has been revoked, quarantined, disabled, believed less.
+
+1. A row is what one source says about one effect on one target (`Restriction.identity`). What is said again or later is
+   merged into it, so that any order and any repetition of the same words give the same table: the latest word holds
+   (`Restriction.succeeds`), of equal ones the greater text, and how long it is kept only ever grows, for what was
+   in force and for what was lifted apart. So nobody ends a restriction by repeating it with a shorter life.
+2. A row in force needs no MAC. One that is lifted counts as lifted only while its MAC holds; else as in force.
+3. Lifted rows stay until they can be forgotten, so that an older word that arrives late does not bring them back.
+4. Decisions look rows up in the file by their targets. Nothing is held in memory that grows with the table.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import inf, isfinite, nextafter
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from extauthz.clock import Instant
+from extauthz.model.restriction import Effect, Form, Mark, Restriction
+from extauthz.state.changes import RESTRICTION, ChangedNames, newest_number, next_number, note_forgotten, read_changed
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from extauthz.state.follower import Query
+    from extauthz.state.seal import Alarm, Seal
+
+RESTRICTION_TABLES: Final = (
+    """CREATE TABLE restrictions (
+        changed INTEGER PRIMARY KEY, name TEXT NOT NULL, effect TEXT NOT NULL, source TEXT NOT NULL, also TEXT NOT NULL,
+        event_at REAL NOT NULL, in_force INTEGER NOT NULL, force_until REAL NOT NULL, lift_until REAL NOT NULL,
+        signal TEXT NOT NULL, by TEXT NOT NULL, reason TEXT NOT NULL, own INTEGER NOT NULL, mac BLOB,
+        until REAL GENERATED ALWAYS AS (iif(in_force = 0, lift_until, force_until)) VIRTUAL
+    ) STRICT""",
+    "CREATE UNIQUE INDEX restrictions_identity ON restrictions (name, effect, source, also)",
+    "CREATE INDEX restrictions_until ON restrictions (until)",
+)
+"""`until` is infinite as long as there is no end. The number of the change is the key of the row: a row that is changed
+moves to the end, so reading what is new is reading from there on."""
+
+FORGET_AFTER: Final = 600.0
+"""Seconds that rows stay when they could be forgotten: clocks of other machines may be behind, and ours may go back."""
+
+_KIND: Final = "restriction"
+_COLUMNS: Final = (
+    "changed, name, effect, source, also, event_at, in_force, force_until, lift_until, signal, by, reason, own, mac"
+)
+_SELECT: Final = f"SELECT {_COLUMNS} FROM restrictions"  # noqa: S608 — constants of this module
+_FIND_ROW: Final = _SELECT + " WHERE name = ? AND effect = ? AND source = ? AND also = ?"
+_INSERT: Final = f"INSERT INTO restrictions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
+_CHANGED: Final = "SELECT name FROM restrictions WHERE changed > ? ORDER BY changed LIMIT ?"
+_EXPIRED: Final = "SELECT changed FROM restrictions WHERE until < ? ORDER BY until LIMIT ?"
+
+
+class Applied(NamedTuple):
+    """What has become of restrictions.
+
+    Attributes:
+        number: the newest change of the table; whoever has seen it decides by all of them.
+        changed: the rows that are another than before, as they are now.
+    """
+
+    number: int
+    changed: tuple[Restriction, ...]
+
+
+class Numbered(NamedTuple):
+    """A row and its change.
+
+    Attributes:
+        number: of the change that it had last.
+        restriction: what it says; as in force where it is lifted by a MAC that does not hold.
+        own: whether this machine heard it first.
+        sealed: False when it was lifted, and not by us.
+    """
+
+    number: int
+    restriction: Restriction
+    own: bool
+    sealed: bool
+
+
+def apply_restrictions(
+    connection: sqlite3.Connection, wanted: Sequence[Restriction], seal: Seal, *, own: bool
+) -> Applied:
+    """Merge restrictions into the table, inside a transaction.
+
+    Args:
+        connection: of the caller's transaction.
+        wanted: in any order; also what is known already.
+        seal: of this file.
+        own: whether this machine heard it first; once it did, the row stays its own.
+
+    Raises:
+        ValueError: an instant is not finite, or something lifted has no end.
+    """
+    changed = [row for row in (_merge(connection, each, seal, own=own) for each in wanted) if row is not None]
+    return Applied(newest_number(connection, RESTRICTION), tuple(changed))
+
+
+def lift(
+    row: Restriction, at: Instant, until: Instant, *, signal: str = "", by: str = "", reason: str = ""
+) -> Restriction:
+    """Return the word that lifts what `row` says: at `at`, or just after the event where that is later."""
+    event_at = Instant(max(at, nextafter(row.event_at, inf)))
+    return replace(row, in_force=False, event_at=event_at, until=until, signal=signal, by=by, reason=reason)
+
+
+def find_restrictions(
+    query: Query, marks: Sequence[Mark], seal: Seal, at: Instant, *, on_alarm: Alarm
+) -> tuple[Restriction, ...]:
+    """Return what is in force at `at` on one of `marks`; `also` is for the caller to compare.
+
+    A row that says nothing that we can use counts as `QUARANTINED` for its target.
+    """
+    names = [mark.name.of for mark in marks]
+    statement = f"{_SELECT} WHERE name IN ({','.join('?' * len(names))})"
+    rows = [_read(row, seal, on_alarm) for row in query(statement, tuple(names))]
+    return tuple([row.restriction for row in rows if _is_in_force(row.restriction, at)])
+
+
+def read_changed_marks(query: Query, since: int, limit: int) -> ChangedNames:
+    """Return the names (`Mark.name.of`) of targets about which something has changed since change `since`."""
+    return read_changed(query, RESTRICTION, _CHANGED, since, limit)
+
+
+def list_restrictions(  # noqa: PLR0913 — each narrows the list
+    query: Query,
+    seal: Seal,
+    *,
+    mark: Mark | None = None,
+    source: str | None = None,
+    at: Instant | None = None,
+    limit: int,
+    in_force_only: bool = True,
+) -> tuple[Restriction, ...]:
+    """Return what the table says, the newest change first.
+
+    Args:
+        query: reads the state.
+        seal: of this file.
+        mark: only on this target.
+        source: only of this source.
+        at: leave out what was over then; None leaves out nothing.
+        limit: how many at most.
+        in_force_only: leave out what is lifted.
+    """
+    found: list[Restriction] = []
+    where = "name = ?" if mark is not None else "?1 IS NULL"
+    statement = f"{_SELECT} WHERE {where} AND changed < ? AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?"
+    before = 2**62
+    while len(found) < limit:
+        rows = query(statement, (mark.name.of if mark is not None else None, before, source, limit))
+        read = [_read(row, seal, _unheard).restriction for row in rows]
+        found += [each for each in read if (each.in_force or not in_force_only) and _is_kept(each, at)]
+        if len(rows) < limit:
+            break
+        before = rows[-1][0]
+    return tuple(found[:limit])
+
+
+def read_since(query: Query, since: int, limit: int, seal: Seal) -> tuple[Numbered, ...]:
+    """Return rows that changed after change `since`, the oldest change first; for sending them to other machines."""
+    return tuple(_read(row, seal, _unheard) for row in query(f"{_SELECT} WHERE changed > ? ORDER BY changed LIMIT ?", (since, limit)))
+
+
+def collect(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
+    """Remove rows that could be forgotten `FORGET_AFTER` ago, at most `limit`; inside a transaction.
+
+    Do not call it with a clock that may just have jumped forward: what is forgotten does not come back.
+    """
+    rows = [row[0] for row in connection.execute(_EXPIRED, (at - FORGET_AFTER, limit))]
+    connection.executemany("DELETE FROM restrictions WHERE changed = ?", [(row,) for row in rows])
+    if rows:
+        note_forgotten(connection, RESTRICTION, max(rows))
+    return len(rows)
+
+
+def count_restrictions(query: Query) -> int:
+    """Return how many rows there are, lifted ones included."""
+    ((rows,),) = query("SELECT count(*) FROM restrictions", ())
+    return int(rows)
+
+
+def restriction_fields(restriction: Restriction) -> tuple[str | float | int | None, ...]:
+    """Return what a MAC of a restriction is about; the same for the same restriction, also on another machine."""
+    until = restriction.until
+    return (
+        restriction.mark.name.of,
+        _also_text(restriction),
+        restriction.effect.value,
+        restriction.source,
+        float(restriction.event_at),
+        int(restriction.in_force),
+        float(until) if until is not None else None,
+        restriction.signal,
+        restriction.by,
+        restriction.reason,
+    )
+
+
+def seal_restriction(seal: Seal, restriction: Restriction) -> bytes:
+    """Return the MAC of a restriction."""
+    return seal.seal(_KIND, *restriction_fields(restriction))
+
+
+def is_sealed(seal: Seal, restriction: Restriction, mac: object) -> bool:
+    """Return whether `mac` is the MAC of a restriction."""
+    return seal.holds(mac, _KIND, *restriction_fields(restriction))
+
+
+def _merge(connection: sqlite3.Connection, wanted: Restriction, seal: Seal, *, own: bool) -> Restriction | None:
+    """Return the row as it is now where it is another than before."""
+    key = (wanted.mark.name.of, wanted.effect.value, wanted.source, _also_text(wanted))
+    force_until, lift_until = _lives(wanted)
+    row = connection.execute(_FIND_ROW, key).fetchone()
+    stands, own_row = wanted, own
+    if row is not None:
+        known = _read(row, seal, _unheard)
+        force_until, lift_until, own_row = max(force_until, row[7]), max(lift_until, row[8]), own or known.own
+        if not _is_later(wanted, known.restriction):
+            stands = known.restriction
+    stands = replace(stands, until=_to_until(force_until if stands.in_force else lift_until))
+    values = _values(stands, force_until, lift_until, seal, own=own_row)
+    if row is not None and values == row[1:]:
+        return None
+    if row is not None:
+        connection.execute("DELETE FROM restrictions WHERE changed = ?", (row[0],))
+    connection.execute(_INSERT, (next_number(connection, RESTRICTION), *values))
+    return stands
+
+
+def _lives(wanted: Restriction) -> tuple[float, float]:
+    """Return how long a word is kept: as one in force, and as one that is lifted."""
+    until = inf if wanted.until is None else float(wanted.until)
+    if not isfinite(wanted.event_at) or until != until or (until == inf and not wanted.in_force):
+        message = "a restriction has an instant that is not finite, or is lifted without an end"
+        raise ValueError(message)
+    return (until, -inf) if wanted.in_force else (-inf, until)
+
+
+def _is_later(wanted: Restriction, known: Restriction) -> bool:
+    if wanted.succeeds(known) or known.succeeds(wanted):
+        return wanted.succeeds(known)
+    return (wanted.signal, wanted.by, wanted.reason) > (known.signal, known.by, known.reason)
+
+
+def _values(stands: Restriction, force_until: float, lift_until: float, seal: Seal, *, own: bool) -> tuple[Any, ...]:
+    return (
+        stands.mark.name.of,
+        stands.effect.value,
+        stands.source,
+        _also_text(stands),
+        float(stands.event_at),
+        int(stands.in_force),
+        force_until,
+        lift_until,
+        stands.signal,
+        stands.by,
+        stands.reason,
+        int(own),
+        None if stands.in_force else seal_restriction(seal, stands),
+    )
+
+
+def _read(row: tuple[Any, ...], seal: Seal, on_alarm: Alarm) -> Numbered:
+    number, name, effect, source, also, event_at, in_force, force_until, lift_until, signal, by, reason, own, mac = row
+    lifted = in_force == 0
+    try:
+        restriction = Restriction(
+            mark=_to_mark(name),
+            also=tuple(_to_mark(each) for each in json.loads(also)),
+            effect=Effect(effect),
+            source=source,
+            event_at=Instant(event_at),
+            until=_to_until(lift_until if lifted else force_until),
+            in_force=not lifted,
+            signal=signal,
+            by=by,
+            reason=reason,
+        )
+    except (ValueError, TypeError, AttributeError):
+        on_alarm(f"the restriction on {name!r} of {source!r} was not written by us: it says nothing that we can use")
+        return Numbered(number, _unusable(row), bool(own), sealed=False)
+    if not lifted or is_sealed(seal, restriction, mac):
+        return Numbered(number, restriction, bool(own), sealed=True)
+    on_alarm(f"the restriction on {name!r} of {source!r} was lifted, but not by us")
+    return Numbered(number, replace(restriction, in_force=True, until=_to_until(force_until)), bool(own), sealed=False)
