@@ -68,8 +68,26 @@ class StateError(ExtAuthzError):
     """The state cannot be read or written now. The message is for the operator: what is wrong, and the fix."""
 
 
+class SharedStoreError(ExtAuthzError):
+    """The Redis that machines share did not answer, or refused. The message is for the operator."""
+
+
 class LinkError(ExtAuthzError):
     """Another of our processes cannot be asked, or what arrived from it is broken. The message is for the operator."""
+
+
+class SignalError(ExtAuthzError):
+    """A security event that we do not accept; told to whoever sent it.
+
+    Args:
+        err: the error code (RFC 8935 section 2.4; `invalid_state` of OpenID Shared Signals 1.0).
+        description: a sentence of ours that names what is wrong; it carries nothing of the event.
+    """
+
+    def __init__(self, err: str, description: str) -> None:
+        super().__init__(f"{err}: {description}")
+        self.err = err
+        self.description = description
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -107,6 +107,17 @@ MAX_PROOF_ID_CHARACTERS: Final = 256
 MIN_NONCE_SECRET_BYTES: Final = 32
 """Bytes of the secret that nonces are made from: as many as the digest of the MAC has (RFC 2104 section 3)."""
 
+# --- security events ---------------------------------------------------------------------------------------------------
+
+MAX_EVENT_TOKEN_BYTES: Final = 65536
+"""Bytes of a security event token; usual ones have under 2,000, reasons in many languages make them longer."""
+
+MAX_EVENT_ID_CHARACTERS: Final = 256
+"""Characters of an event's `jti`, which is remembered; usual ones have 36."""
+
+MAX_EVENT_SUBJECTS: Final = 16
+"""Ways of naming one subject (`aliases`) that are read; each becomes a restriction of its own."""
+
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 MAX_JWKS_BYTES: Final = 512 * 1024
@@ -165,3 +176,11 @@ MAX_YAML_BYTES: Final = 16 * 1024 * 1024
 
 MAX_YAML_DEPTH: Final = 32
 """Nesting of a settings or policy file; ours need about eight."""
+
+# --- how security events arrive ---------------------------------------------------------------------------------------
+
+MAX_PUSH_HEAD_BYTES: Final = 16 * 1024
+"""Bytes of request line and headers of a pushed event; nobody else's headers travel with one."""
+
+MAX_POLL_BYTES: Final = 8 * 1024 * 1024
+"""Bytes of one answer to a poll: a hundred events as large as may be, or some thousands of usual ones."""

@@ -46,7 +46,7 @@ _STDOUT: Final = 1
 _log = structlog.get_logger(__name__)
 
 
-def to_action_record(
+def to_action_record(  # noqa: PLR0913 — each is a member of its own
     action: Action,
     outcome: str,
     *,

@@ -7,6 +7,7 @@ and what is left of a line after a failure is taken back from a file before anyt
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
 from typing import TYPE_CHECKING, Final, Protocol
@@ -54,14 +55,26 @@ class LineTarget(Protocol):
 
 
 class StdoutTarget:
-    """Standard output. It cannot be reopened and takes nothing back, so a line goes on where it stopped."""
+    """Standard output. It cannot be reopened and takes nothing back, so a line goes on where it stopped.
 
-    def __init__(self) -> None:
+    Args:
+        turn: descriptor of a file that all processes on this standard output share; whoever has locked it writes. A
+            pipe takes more than 4 KiB in pieces, between which another process's lines could come.
+    """
+
+    def __init__(self, turn: int | None = None) -> None:
         self._descriptor = os.dup(_STDOUT)
+        self._turn = turn
 
     def append(self, lines: memoryview) -> int:
-        """Write some of `lines`, return how many bytes were taken."""
-        return os.write(self._descriptor, lines)
+        """Write some of `lines`, return how many bytes were taken; all of them where others write too."""
+        if self._turn is None:
+            return os.write(self._descriptor, lines)
+        fcntl.lockf(self._turn, fcntl.LOCK_EX)  # Ends with the process too, however that ends.
+        try:
+            return self._append_all(lines)
+        finally:
+            fcntl.lockf(self._turn, fcntl.LOCK_UN)
 
     def recover(self, torn: int) -> bool:  # noqa: ARG002 — the protocol's argument
         """Return False: the line goes on where it stopped."""
@@ -73,6 +86,15 @@ class StdoutTarget:
     def close(self) -> None:
         """Close our copy of the descriptor."""
         os.close(self._descriptor)
+
+    def _append_all(self, lines: memoryview) -> int:
+        done = os.write(self._descriptor, lines)
+        while done < len(lines):
+            try:
+                done += os.write(self._descriptor, lines[done:])
+            except OSError:
+                break  # The next attempt goes on from here, and says what is wrong.
+        return done
 
 
 class FileTarget:

@@ -100,8 +100,9 @@ class RecordWriter:
         sample: float = 1.0,
         first_pause: float = 0.1,
         longest_pause: float = 5.0,
+        turn: int | None = None,
     ) -> None:
-        self._target: LineTarget = StdoutTarget() if path == "-" else FileTarget(path)
+        self._target: LineTarget = StdoutTarget(turn) if path == "-" else FileTarget(path)
         self._capacity = queue
         self._overflow = overflow
         self._sample = sample

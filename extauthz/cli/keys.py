@@ -36,14 +36,16 @@ from extauthz.state.apikeys import (
     replace_api_key,
     revoke_api_key,
 )
+from extauthz.state.seal import open_seal
 from extauthz.state.store import connect, open_store, told
-from extauthz.state.transaction import transaction
+from extauthz.state.transaction import to_query, transaction
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
     from pathlib import Path
 
+    from extauthz.state.seal import Seal
 
 _LOCK_SECONDS: Final = 10.0
 _EXIT_MISSING: Final = 1
@@ -107,8 +109,8 @@ def create(  # noqa: PLR0913 — each is an option of its own
         expires_at=Instant(now + lifetime),
     )
     text, key = _with_secret(blank)
-    with _writing(state) as connection:
-        insert_api_key(connection, key)
+    with _writing(state) as (connection, seal):
+        insert_api_key(connection, key, seal)
     _show_new(text, key, as_json=as_json)
 
 
@@ -121,8 +123,8 @@ def list_(
 ) -> None:
     """List the keys, the oldest first. When one was last used is known to about a minute."""
     state, now = _state(config), SystemClock().now()
-    with _reading(state) as connection:
-        keys = [key for key in list_api_keys(connection) if everything or _is_alive(key, now)]
+    with _reading(state) as (connection, seal):
+        keys = [key for key in list_api_keys(connection, seal) if everything or _is_alive(key, now)]
     if as_json:
         typer.echo(json.dumps([to_document(key, now) for key in keys], indent=2))
     else:
@@ -148,16 +150,18 @@ def rotate(
 ) -> None:
     """Make a key like KEY_ID in its place and print it, this once; the old one ends after the overlap."""
     state, now, wanted = _state(config), SystemClock().now(), _id_of(key_id)
-    with _writing(state) as connection:
-        old = find_stored_api_key(connection, wanted)
+    with _writing(state) as (connection, seal):
+        old = find_stored_api_key(connection, wanted, seal)
         if old is None:
             _fail(f"there is no API key {wanted}; `extauthz keys list --all` shows all")
+        if not old.sealed:
+            _fail(f"the row of API key {wanted} was not written by us; revoke it, and make a new one")
         if not _is_alive(old, now):
             _fail(f"API key {wanted} is revoked or has expired; make a new one with `extauthz keys create`")
         life = old.key.expires_at - old.key.created_at if lifetime is None else lifetime
         _refuse_long_life(life, state)
         text, key = _with_secret(replace(old.key, created_at=now, expires_at=Instant(now + life)))
-        replace_api_key(connection, wanted, key, Instant(now + overlap))
+        replace_api_key(connection, wanted, key, Instant(now + overlap), seal)
     _show_new(text, key, as_json=as_json)
 
 
@@ -166,10 +170,10 @@ def revoke(key_ids: KeyIds, *, config: ConfigOption = None) -> None:
     """Refuse keys from the next decision on, in every server on this state file, kept decisions included."""
     state, now, missing = _state(config), SystemClock().now(), []
     for key_id in [_id_of(text) for text in key_ids]:
-        with _writing(state) as connection:
-            known = find_stored_api_key(connection, key_id) is not None
+        with _writing(state) as (connection, seal):
+            known = find_stored_api_key(connection, key_id, seal) is not None
             if known:
-                revoke_api_key(connection, key_id, now)
+                revoke_api_key(connection, key_id, now, seal)
         if known:
             typer.echo(f"revoked {key_id}", err=True)
         else:
@@ -180,6 +184,7 @@ def revoke(key_ids: KeyIds, *, config: ConfigOption = None) -> None:
 
 class _State(NamedTuple):
     path: Path
+    key_file: Path | None
     max_key_lifetime: float
 
 
@@ -187,24 +192,24 @@ def _state(config: Path | None) -> _State:
     state = or_exit(lambda: load_settings(config)).state
     if state is None or state.path is None:
         _fail("API keys live in a state file; set `state: {path: FILE}` in the settings", EXIT_CONFIG)
-    return _State(state.path, state.max_key_lifetime)
+    return _State(state.path, state.key_file, state.max_key_lifetime)
 
 
 @contextmanager
-def _reading(state: _State) -> Iterator[sqlite3.Connection]:
-    """Yield a connection to the state file; what is wrong with it ends the command."""
+def _reading(state: _State) -> Iterator[tuple[sqlite3.Connection, Seal]]:
+    """Yield a connection to the state file, and its seal; what is wrong with it ends the command."""
     try:
-        open_store(state.path)
+        key = open_store(state.path, state.key_file)
         with closing(connect(state.path, wait=_LOCK_SECONDS)) as connection, told(state.path):
-            yield connection
+            yield connection, open_seal(to_query(connection), key)
     except StateError as error:
         _fail(str(error), EXIT_CONFIG)
 
 
 @contextmanager
-def _writing(state: _State) -> Iterator[sqlite3.Connection]:
-    with _reading(state) as connection, transaction(connection):
-        yield connection
+def _writing(state: _State) -> Iterator[tuple[sqlite3.Connection, Seal]]:
+    with _reading(state) as (connection, seal), transaction(connection):
+        yield connection, seal
 
 
 def _with_secret(key: ApiKey) -> tuple[str, ApiKey]:

@@ -17,6 +17,11 @@ _COMMANDS: Final = {
     "identities": ("extauthz.cli.identities:identities_app", "Show the registry: identities, roles, what is overdue."),
     "token": ("extauthz.cli.token:token_app", "Explain a token."),
     "keys": ("extauthz.cli.keys:keys_app", "Make, list, replace and revoke API keys."),
+    "revoke": ("extauthz.cli.revoke:revoke_app", "Refuse what was issued up to now, with a receipt."),
+    "quarantine": ("extauthz.cli.revoke:quarantine_app", "Refuse somebody until released."),
+    "release": ("extauthz.cli.revoke:release_app", "Lift what holds against somebody."),
+    "restrictions": ("extauthz.cli.sessions:restrictions_app", "List what holds against whom."),
+    "sessions": ("extauthz.cli.sessions:sessions_app", "List live sessions."),
     "health": ("extauthz.cli.health:health_app", "Ask a running server whether it serves."),
     "demo": ("extauthz.cli.demo:demo_app", "See it work behind a real Envoy."),
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
@@ -38,6 +41,12 @@ class RedisSettings(Section):
     )
     timeout: Duration = Field(default=0.5, gt=0, le=10, description="Time for one command.")
     insecure_plaintext: bool = Field(default=False, description="WEAKENS: allow `redis://` beyond loopback.")
+
+    @model_validator(mode="after")
+    def _sound(self) -> RedisSettings:
+        for message in _redis_misfits(self):
+            raise ValueError(message)
+        return self
 
 
 class StateSettings(Section):
@@ -97,6 +106,27 @@ class ApiKeyProfileSettings(Section):
 
     header: ApiKeyHeader = Field(default="x-api-key", description="The one header that carries the key.")
     tenants: tuple[str, ...] = Field(default=(), description="Tenants whose keys are accepted; empty means any.")
+
+
+def _redis_misfits(redis: RedisSettings) -> Iterator[str]:
+    parts = urlsplit(redis.url)
+    try:
+        sound = bool(parts.hostname) and parts.port != 0 and not parts.query and not parts.fragment
+    except ValueError:
+        sound = False
+    if not sound or not re.fullmatch(r"(/[0-9]{0,4})?", parts.path):
+        yield "`url` must be `rediss://HOST:PORT/DATABASE`"
+    elif parts.scheme == "redis" and not redis.insecure_plaintext and not _is_loopback(parts.hostname or ""):
+        yield "`redis://` beyond loopback is plaintext; use `rediss://`, or set `insecure_plaintext: true`"
+    if (redis.certificate is None) is not (redis.key is None):
+        yield "give both certificate and key, or none"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def require_state_fits(settings: Settings) -> None:

@@ -102,11 +102,13 @@ class SessionUse:
     Attributes:
         started_at: when it began.
         seen_at: when it was last used.
+        longest_pause: seconds of the longest time that it was not used, between two uses.
         sources: addresses that it is used from.
     """
 
     started_at: Instant
     seen_at: Instant
+    longest_pause: float = 0.0
     sources: frozenset[str] = frozenset()
 
 

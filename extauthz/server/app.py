@@ -8,7 +8,6 @@ calls, and those under way end; records are written last.
 from __future__ import annotations
 
 import os
-import sys
 import threading
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from extauthz.errors import ConfigError, Problem
 from extauthz.nothing import NOTHING
 from extauthz.observing import Observing
 from extauthz.policy.live import LivePolicy
-from extauthz.server.banner import banner
+from extauthz.server.banner import Serving, name_policy
 from extauthz.server.bulkhead import Bulkhead
 from extauthz.server.check import Checker, Rim
 from extauthz.server.engines import make_engine
@@ -31,6 +30,7 @@ from extauthz.server.listen import judge_listeners
 from extauthz.server.metrics_http import MetricsServer, Readiness
 from extauthz.server.policy_loader import PolicyLoader
 from extauthz.server.policyfaces import policy_context
+from extauthz.server.probe import UNREACHABLE, find_health
 from extauthz.server.proxies import ProxyRegistry
 from extauthz.server.recall import Recall
 from extauthz.server.registry_loader import RegistryLoader
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.config.settings import Settings
+    from extauthz.pipeline import Views
     from extauthz.policy.compile import PolicyContext
     from extauthz.policy.ruleset import Ruleset
     from extauthz.registry.index import Registry
@@ -63,6 +64,9 @@ NOTICE_SECONDS: Final = 1.0
 RECORDS_SECONDS: Final = 5.0
 """How long the stop waits for the last records."""
 
+HEALTH_SECONDS: Final = 0.5
+"""How often the health that others ask for is brought in step with what may change by itself."""
+
 LAST_RECORDS_SECONDS: Final = 1.0
 """How long the process waits for the last records when its engine can no longer answer; the sooner another process
 takes its place, the better."""
@@ -81,6 +85,8 @@ class _Parts:
     engine: Engine
     metrics_server: MetricsServer | None
     watcher: Watcher
+    health: Watcher
+    can_decide: Callable[[], str]
 
 
 class Application:
@@ -112,8 +118,30 @@ class Application:
         """Return whether questions are answered on their merits."""
         return _readiness(self._parts, draining=self._draining.is_set())
 
+    @property
+    def serving(self) -> Serving:
+        """Return what runs, for people."""
+        engine = self._parts.engine
+        return Serving(addresses=engine.addresses, engine=engine.name, policy=name_policy(self._parts.live.current))
+
+    def is_answering(self, within: float) -> bool:
+        """Return whether questions are answered, by having those who answer them do something.
+
+        The threads that decide take a turn, and a listener, where it has no TLS, answers about its health.
+
+        Args:
+            within: seconds for each of that.
+        """
+        engine = self._parts.engine
+        plain = [
+            address
+            for address, listener in zip(engine.addresses, self._settings.listeners, strict=True)
+            if listener.tls is None
+        ]
+        return engine.is_deciding(within) and all(find_health(each, within) != UNREACHABLE for each in plain)
+
     def start(self) -> None:
-        """Serve, and print the banner.
+        """Serve.
 
         Raises:
             ConfigError: an address cannot be bound, or TLS files are wrong. Nothing runs then.
@@ -129,12 +157,11 @@ class Application:
         except ConfigError:
             self.stop()
             raise
-        parts.engine.set_serving(_can_decide(parts.live, parts.registry))
+        parts.engine.set_serving(not parts.can_decide())
         if parts.metrics_server is not None:
             parts.metrics_server.start()
         parts.watcher.start()
-        sys.stderr.write(banner(self._settings, parts.engine, self.metrics_address, parts.live.current))
-        sys.stderr.flush()
+        parts.health.start()
 
     def reload(self) -> None:
         """Look at policy, registry and token files now, and open the record file by its name again."""
@@ -148,6 +175,7 @@ class Application:
         parts.loader.stop()
         parts.registry_loader.stop()
         parts.watcher.stop()
+        parts.health.stop()
         parts.engine.set_serving(False)
         notice = min(NOTICE_SECONDS, drain / 4) if parts.engine.addresses else 0.0
         threading.Event().wait(notice)
@@ -166,7 +194,11 @@ def end_process() -> NoReturn:
 
 
 def build(
-    settings: Settings, clock: Clock | None = None, *, on_death: Callable[[], object] = end_process
+    settings: Settings,
+    clock: Clock | None = None,
+    *,
+    on_death: Callable[[], object] = end_process,
+    turn: int | None = None,
 ) -> Application:
     """Return a server for `settings` that has not started yet.
 
@@ -174,18 +206,21 @@ def build(
         settings: in force.
         clock: wall clock and stopwatch; the system's when None.
         on_death: called, after the records have been written, when questions can no longer be answered.
+        turn: shared with other processes on the same standard output; see `audit/target.py`.
 
     Raises:
         ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
     """
     judge_listeners(settings)
     with ExitStack() as undo:
-        application = _build(settings, clock or SystemClock(), undo, on_death)
+        application = _build(settings, clock or SystemClock(), undo, on_death, turn)
         undo.pop_all()
     return application
 
 
-def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable[[], object]) -> Application:
+def _build(
+    settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable[[], object], turn: int | None
+) -> Application:
     """Return the server; `undo` closes what was opened when something later fails."""
     metrics = Metrics()
     application: Application
@@ -193,7 +228,7 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
     if metrics_server is not None:
         undo.callback(metrics_server.stop)
     proxies = ProxyRegistry(settings)
-    records = _open_records(settings, metrics)
+    records = _open_records(settings, metrics, turn)
     undo.callback(records.close, 0.0)
     holdings = open_holdings(settings, clock, metrics)
     live = LivePolicy()
@@ -209,8 +244,15 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
 
     engine = make_engine(checker, proxies, settings, clock, on_death=died)
     metrics.engine_chosen(engine.name)
+
+    def can_decide() -> str:
+        return _lack(live, holdings.registry, holdings.views, clock)
+
+    def tell_health() -> None:
+        engine.set_serving(not can_decide())
+
     loader, registry_loader = _loaders(
-        settings, context, live=live, registry=holdings.registry, metrics=metrics, engine=engine
+        settings, context, live=live, registry=holdings.registry, metrics=metrics, on_change=tell_health
     )
     looks = (loader.look, registry_loader.look, holdings.authorities.look, proxies.reload, shadow.look)
     parts = _Parts(
@@ -225,6 +267,8 @@ def _build(settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable
         engine=engine,
         metrics_server=metrics_server,
         watcher=Watcher(settings.policy_reload, *looks),
+        health=Watcher(HEALTH_SECONDS, tell_health),
+        can_decide=can_decide,
     )
     application = Application(settings, parts)
     return application
@@ -266,23 +310,23 @@ def _loaders(  # noqa: PLR0913 — what is loaded, where to, and who is told
     live: LivePolicy,
     registry: LiveRegistry,
     metrics: Metrics,
-    engine: Engine,
+    on_change: Callable[[], object],
 ) -> tuple[PolicyLoader, RegistryLoader]:
-    """Return what loads policy and registry, and says that we serve when both are there."""
+    """Return what loads policy and registry, and tells when another one is in force."""
 
     def on_policy(ruleset: Ruleset | None) -> None:
         if ruleset is None:
             metrics.policy_rejected()
         else:
             metrics.policy_loaded(ruleset.revision)
-            engine.set_serving(_can_decide(live, registry))
+            on_change()
 
     def on_registry(found: Registry | None) -> None:
         if found is None:
             metrics.registry_rejected()
         else:
             metrics.registry_loaded(found.revision)
-            engine.set_serving(_can_decide(live, registry))
+            on_change()
 
     loader = PolicyLoader(settings.policy, context, live, on_load=on_policy)
     registry_loader = RegistryLoader(
@@ -295,9 +339,15 @@ def _loaders(  # noqa: PLR0913 — what is loaded, where to, and who is told
     return loader, registry_loader
 
 
-def _can_decide(live: LivePolicy, registry: LiveRegistry) -> bool:
-    """Return whether there is everything that questions are decided by on their merits."""
-    return live.current is not None and registry.current is not None
+def _lack(live: LivePolicy, registry: LiveRegistry, views: Views, clock: Clock) -> str:
+    """Return what is missing for deciding questions on their merits, in a sentence; empty when nothing is."""
+    if live.current is None:
+        return "no policy is in force"
+    if registry.current is None:
+        return "no registry is in force"
+    if not views.restrictions.is_state_fresh(clock.now()):
+        return "what has been revoked is not known: the state is too old; does the keeper run?"
+    return ""
 
 
 def _open_metrics(settings: Settings, metrics: Metrics, readiness: Callable[[], Readiness]) -> MetricsServer | None:
@@ -305,10 +355,12 @@ def _open_metrics(settings: Settings, metrics: Metrics, readiness: Callable[[], 
     return MetricsServer(address, metrics.exposition, readiness) if address is not None else None
 
 
-def _open_records(settings: Settings, metrics: Metrics) -> RecordWriter:
+def _open_records(settings: Settings, metrics: Metrics, turn: int | None) -> RecordWriter:
     wanted = settings.records
     try:
-        records = RecordWriter(wanted.path, queue=wanted.queue, overflow=wanted.overflow, sample=wanted.sample)
+        records = RecordWriter(
+            wanted.path, queue=wanted.queue, overflow=wanted.overflow, sample=wanted.sample, turn=turn
+        )
     except OSError as error:
         problem = Problem(str(wanted.path), 0, 0, f"the record file cannot be opened: {error.strerror}")
         raise ConfigError([problem]) from error
@@ -318,10 +370,5 @@ def _open_records(settings: Settings, metrics: Metrics) -> RecordWriter:
 
 def _readiness(parts: _Parts, *, draining: bool) -> Readiness:
     missing = parts.keys.unavailable_issuers()
-    if draining:
-        return Readiness(ready=False, why_not="the server is stopping", unavailable_issuers=missing)
-    if parts.live.current is None:
-        return Readiness(ready=False, why_not="no policy is in force", unavailable_issuers=missing)
-    if parts.registry.current is None:
-        return Readiness(ready=False, why_not="no registry is in force", unavailable_issuers=missing)
-    return Readiness(ready=True, unavailable_issuers=missing)
+    why_not = "the server is stopping" if draining else parts.can_decide()
+    return Readiness(ready=not why_not, why_not=why_not, unavailable_issuers=missing)

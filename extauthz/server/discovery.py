@@ -77,14 +77,15 @@ def discover(issuer: str, member: str, errand: Errand, locations: Callable[[str]
     problem = FetchError("the issuer is not a URL")
     for location in (locations or discovery_locations)(issuer):
         try:
-            return url_in(
-                read_document(errand.get(location).body, issuer), issuer, member, plain_http=errand.plain_http
-            )
+            url = _member_of(read_document(errand.get(location).body, issuer), member)
+            break
         except FetchError as error:
             # Some servers answer unknown paths with a page for people, so a wrong answer here leaves the next
             # location to try. The last problem is reported: it is the location most issuers serve.
             problem = error
-    raise problem
+    else:
+        raise problem
+    return _within_https(url, issuer, plain_http=errand.plain_http)
 
 
 def read_document(raw: bytes, issuer: str) -> dict[str, Any]:
@@ -110,10 +111,18 @@ def url_in(document: Mapping[str, Any], issuer: str, member: str, *, plain_http:
     Raises:
         FetchError: it gives none, or one that leads away from `https`.
     """
+    return _within_https(_member_of(document, member), issuer, plain_http=plain_http)
+
+
+def _member_of(document: Mapping[str, Any], member: str) -> str:
     url = document.get(member)
     if not isinstance(url, str):
         message = f"the discovery document has no `{member}`"
         raise FetchError(message)
+    return url
+
+
+def _within_https(url: str, issuer: str, *, plain_http: bool) -> str:
     if not (_is_https(url) or not _is_https(issuer) or plain_http):
         # The usual leave for loopback must not let a remote document send us to our own machine.
         message = "the discovery document leads away from https"

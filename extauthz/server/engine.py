@@ -85,6 +85,14 @@ class Engine(Protocol):
         """Serve."""
         ...
 
+    def is_deciding(self, within: float) -> bool:
+        """Return whether what decides does: each of its loops, or a thread of its pool, takes a turn in that time.
+
+        Args:
+            within: seconds; being busy must not look like being stuck.
+        """
+        ...
+
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 — it is the value
         """Set what the health service answers."""
         ...

@@ -160,6 +160,10 @@ class GrpcioEngine:
         self._bound = tuple(self._bind(address, listener) for address, listener in pairs)
         self._server.start()
 
+    def is_deciding(self, within: float) -> bool:
+        """Return whether a thread for decisions becomes free in that time; see `engine.Engine`."""
+        return self._pool.has_turned(within)
+
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 — it is the value
         """Set what the health service answers for us and for the whole server."""
         self._side.set_serving(serving)

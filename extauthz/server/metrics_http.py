@@ -1,4 +1,8 @@
-"""A small HTTP server for machines that look after us: `/metrics`, `/healthz`, `/readyz`."""
+"""A small HTTP server for machines that look after us: `/metrics`, `/livez`, `/readyz`.
+
+*Alive* says that the process answers, and no more: what is missing from elsewhere would not come with a restart. *Ready*
+says that questions are answered on their merits; its body says what is missing.
+"""
 
 from __future__ import annotations
 
@@ -101,11 +105,11 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Answer one of the three paths."""
+        """Answer one of the paths."""
         path = self.path.partition("?")[0]
         if path == "/metrics":
             self._answer(HTTPStatus.OK, CONTENT_TYPE, self.server.metrics())
-        elif path == "/healthz":
+        elif path in {"/livez", "/healthz"}:
             self._answer(HTTPStatus.OK, _TEXT, b"alive\n")
         elif path == "/readyz":
             state = self.server.readiness()
@@ -113,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
             status = HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE
             self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
         else:
-            self._answer(HTTPStatus.NOT_FOUND, _TEXT, b"try /metrics, /healthz or /readyz\n")
+            self._answer(HTTPStatus.NOT_FOUND, _TEXT, b"try /metrics, /livez or /readyz\n")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — as inherited
         """Stay silent: being looked at every few seconds is no news."""

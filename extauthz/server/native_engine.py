@@ -127,6 +127,10 @@ class NativeEngine:
             self._loops.append(loop)
             loop.start()
 
+    def is_deciding(self, within: float) -> bool:
+        """Return whether every loop turns; see `engine.Engine`."""
+        return all(loop.has_turned(within) for loop in self._loops)
+
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 — it is the value
         """Set what the health service answers."""
         self._side.services.set_serving(serving)

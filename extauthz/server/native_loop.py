@@ -41,6 +41,9 @@ BEYOND_BACKLOG: Final = 4096
 """Events taken in one batch in excess of the backlog. Several Envoys at their default bound (1,024 requests under way)
 fit into one, so a whole crowd is seen and worked off at once; with 512 the rest queued up where nobody sees it."""
 
+TURN_MILLISECONDS: Final = 250
+"""The loop comes round as often with nothing to do, so that it can be told from one that is stuck."""
+
 Event = tuple[int, int, int, bytes | None, Any, tuple[tuple[tuple[str, str | bytes], ...], str, float | None] | None]
 """Kind, call, method, message, client key, and (metadata, peer, seconds left; None without a deadline)."""
 
@@ -49,7 +52,7 @@ class Front(Protocol):
     """What the loop uses of `pygrpc_native.NativeGrpcFront`."""
 
     def recv_batch_details(self, max_events: int, timeout_ms: int | None = None) -> Sequence[Event] | None:
-        """Return what has arrived, waiting for something; None once the front is closed."""
+        """Return what has arrived, waiting for something; nothing after the timeout, None once the front is closed."""
         ...
 
     def respond(self, call_id: int, payload: bytes) -> bool:
@@ -96,11 +99,17 @@ class AnsweringLoop:
         self._waiting: set[int] = set()
         self._stopping = False
         self._closing = False
+        self._turned = threading.Event()
         self._thread = threading.Thread(target=self._run, name="answer", daemon=True)
 
     def start(self) -> None:
         """Answer."""
         self._thread.start()
+
+    def has_turned(self, within: float) -> bool:
+        """Return whether the loop comes round within so many seconds, having answered what it holds."""
+        self._turned.clear()
+        return self._turned.wait(within)
 
     def stop_waiting(self) -> None:
         """From now on refuse what needs a fetch; what needs none is answered on its merits until `close`."""
@@ -119,8 +128,11 @@ class AnsweringLoop:
 
     def _run(self) -> None:
         try:
-            while (events := self._front.recv_batch_details(self._backlog + BEYOND_BACKLOG)) is not None:
+            most = self._backlog + BEYOND_BACKLOG
+            while (events := self._front.recv_batch_details(most, TURN_MILLISECONDS)) is not None:
                 self._answer_batch(events)
+                if not self._turned.is_set():  # Cheaper than setting it each time.
+                    self._turned.set()
         except BaseException as error:  # noqa: BLE001 — whatever it is, it must not end this thread in silence
             self._die("the loop failed", error)
         else:

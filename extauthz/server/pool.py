@@ -73,6 +73,12 @@ class DecisionPool(ThreadPoolExecutor):
             return self._refusing.submit(self._run, Ticket(beyond_backlog=True), fn, args, kwargs)
         return super().submit(self._run_later, self._clock.monotonic(), fn, args, kwargs)
 
+    def has_turned(self, within: float) -> bool:
+        """Return whether a thread for decisions takes something up within so many seconds, behind what waits."""
+        turned = threading.Event()
+        super().submit(turned.set)
+        return turned.wait(within)
+
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 — as inherited
         """End both kinds of threads after what was handed over has run."""
         super().shutdown(wait, cancel_futures=cancel_futures)

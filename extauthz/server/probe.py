@@ -11,6 +11,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 CHECK_SERVICE: Final = "envoy.service.auth.v3.Authorization"
 """The service whose health is the server's: SERVING means that it has a policy and is not draining."""
 
+UNREACHABLE: Final = "UNREACHABLE"
+"""Nobody answers there, in time or at all."""
+
 _OK: Final = 200
 
 
@@ -32,7 +35,7 @@ def find_health(address: str, seconds: float, service: str = CHECK_SERVICE) -> s
         except grpc.RpcError as failed:
             code: grpc.StatusCode = failed.code()  # what a call raises is a Call too
             unreachable = code in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-            return "UNREACHABLE" if unreachable else code.name
+            return UNREACHABLE if unreachable else code.name
     name: str = health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)
     return name
 
@@ -42,5 +45,5 @@ def _find_http_health(url: str, seconds: float) -> str:
         try:
             answer = pool.request("GET", url, timeout=seconds, redirect=False)
         except urllib3.exceptions.HTTPError:
-            return "UNREACHABLE"
+            return UNREACHABLE
     return "SERVING" if answer.status == _OK else f"HTTP {answer.status}"

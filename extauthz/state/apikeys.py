@@ -1,5 +1,8 @@
 """The table of API keys. Rows are added and changed, never removed: a list of what was valid is part of the record.
 
+A row says who may come in, so it counts only with a MAC that holds (`state/seal.py`); of anything else it is as if the
+key were not there, and an alarm is raised. Only when a key was last used is outside of the MAC.
+
 A row holds a salted digest of the key, not the key. Changes that decisions must notice raise the number under `api_key`
 in `changes` and put it into the row, in the same transaction; so whoever has seen number n finds what is new by
 `changed > n`. Recording when a key was used is no such change.
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from extauthz.state.follower import Query
+    from extauthz.state.seal import Alarm, Seal
 
 API_KEY_KINDS: Final = (Kind.SERVICE, Kind.WORKLOAD, Kind.CI, Kind.AGENT, Kind.THIRD_PARTY)
 """Who can hold a key. People sign in; a key that stood for one could never be asked for a second factor."""
@@ -36,12 +40,16 @@ API_KEY_TABLES: Final = (
     "INSERT INTO changes VALUES ('api_key', 0)",
 )
 
-_COLUMNS: Final = (
+API_KEY_SEALS: Final = ("ALTER TABLE api_keys ADD COLUMN mac BLOB",)
+
+_KIND: Final = "api_key"
+_SEALED: Final = (
     "key_id, salt, digest, subject, kind, tenant, scopes, roles, networks, created_at, expires_at,"
-    " revoked_at, replaced_by, used_at"
+    " revoked_at, replaced_by"
 )
-_ALL: Final = f"SELECT {_COLUMNS} FROM api_keys"  # noqa: S608 — constants of this module
-_INSERT: Final = f"INSERT INTO api_keys ({_COLUMNS}, changed) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
+_ALL: Final = f"SELECT {_SEALED}, used_at, mac FROM api_keys"  # noqa: S608 — constants of this module
+_FIND: Final = f"SELECT {_SEALED}, mac FROM api_keys WHERE key_id = ?"  # noqa: S608 — likewise
+_INSERT: Final = f"INSERT INTO api_keys ({_SEALED}, changed, mac) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
 _RAISE: Final = "UPDATE changes SET number = number + 1 WHERE kind = 'api_key' RETURNING number"
 
 
@@ -54,12 +62,14 @@ class StoredApiKey:
         revoked_at: when it was revoked; None while it was not.
         replaced_by: id of the key that took its place; empty for none.
         used_at: when it last proved a caller, give or take a few minutes; None when it never did.
+        sealed: whether its row was written by us; else it proves nobody.
     """
 
     key: ApiKey
     revoked_at: Instant | None = None
     replaced_by: str = ""
     used_at: Instant | None = None
+    sealed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +78,14 @@ class Changes:
 
     Attributes:
         number: the newest change that is contained.
-        keys: those that changed, by id; None for a row that says nothing we can use.
+        keys: those that changed, by id; None for a row that was not written by us.
     """
 
     number: int
     keys: Mapping[str, ApiKey | None]
 
 
-def insert_api_key(connection: sqlite3.Connection, key: ApiKey) -> None:
+def insert_api_key(connection: sqlite3.Connection, key: ApiKey, seal: Seal) -> None:
     """Add a key; inside a transaction."""
     (number,) = connection.execute(_RAISE).fetchone()
     values = (
@@ -88,54 +98,55 @@ def insert_api_key(connection: sqlite3.Connection, key: ApiKey) -> None:
         json.dumps(sorted(key.scopes)),
         json.dumps(sorted(key.roles)),
         json.dumps(key.networks),
-        key.created_at,
-        key.expires_at,
-        key.created_at if key.revoked else None,
+        float(key.created_at),
+        float(key.expires_at),
+        float(key.created_at) if key.revoked else None,
         None,
-        None,
-        number,
     )
-    connection.execute(_INSERT, values)
+    connection.execute(_INSERT, (*values, number, seal.seal(_KIND, *values)))
 
 
-def revoke_api_key(connection: sqlite3.Connection, key_id: str, at: Instant) -> None:
+def revoke_api_key(connection: sqlite3.Connection, key_id: str, at: Instant, seal: Seal) -> None:
     """Revoke a key, from the next decision on; inside a transaction. One that is revoked already stays as it is."""
-    (number,) = connection.execute(_RAISE).fetchone()
-    connection.execute(
-        "UPDATE api_keys SET revoked_at = ?, changed = ? WHERE key_id = ? AND revoked_at IS NULL", (at, number, key_id)
-    )
+    _change(connection, key_id, "revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL", (at,), seal)
 
 
-def replace_api_key(connection: sqlite3.Connection, key_id: str, by: ApiKey, until: Instant) -> None:
+def replace_api_key(connection: sqlite3.Connection, key_id: str, by: ApiKey, until: Instant, seal: Seal) -> None:
     """Add `by` in the place of a key, which goes on until `until`, or until its own end; inside a transaction."""
-    insert_api_key(connection, by)
-    (number,) = connection.execute(_RAISE).fetchone()
-    connection.execute(
-        "UPDATE api_keys SET expires_at = min(expires_at, ?), replaced_by = ?, changed = ? WHERE key_id = ?",
-        (until, by.key_id, number, key_id),
+    insert_api_key(connection, by, seal)
+    change = "expires_at = min(expires_at, ?), replaced_by = ? WHERE key_id = ?"
+    _change(connection, key_id, change, (until, by.key_id), seal)
+
+
+def seal_api_keys(connection: sqlite3.Connection, seal: Seal) -> int:
+    """Seal all rows as they are, inside a transaction; return how many there are."""
+    rows = connection.execute(f"SELECT {_SEALED} FROM api_keys").fetchall()  # noqa: S608 — constants of this module
+    connection.executemany(
+        "UPDATE api_keys SET mac = ? WHERE key_id = ?", [(seal.seal(_KIND, *row), row[0]) for row in rows]
     )
+    return len(rows)
 
 
-def list_api_keys(connection: sqlite3.Connection) -> list[StoredApiKey]:
+def list_api_keys(connection: sqlite3.Connection, seal: Seal) -> list[StoredApiKey]:
     """Return all keys, the oldest first.
 
     Raises:
         StateError: a row says nothing that we can use.
     """
-    return [_stored(row) for row in connection.execute(_ALL + " ORDER BY created_at, key_id")]
+    return [_stored(row, seal) for row in connection.execute(_ALL + " ORDER BY created_at, key_id")]
 
 
-def find_stored_api_key(connection: sqlite3.Connection, key_id: str) -> StoredApiKey | None:
+def find_stored_api_key(connection: sqlite3.Connection, key_id: str, seal: Seal) -> StoredApiKey | None:
     """Return one key.
 
     Raises:
         StateError: its row says nothing that we can use.
     """
     row = connection.execute(_ALL + " WHERE key_id = ?", (key_id,)).fetchone()
-    return _stored(row) if row is not None else None
+    return _stored(row, seal) if row is not None else None
 
 
-def read_api_keys(query: Query, since: int) -> Changes:
+def read_api_keys(query: Query, since: int, seal: Seal, *, on_alarm: Alarm) -> Changes:
     """Return the keys that changed after change number `since`; 0 for all.
 
     Raises:
@@ -143,11 +154,10 @@ def read_api_keys(query: Query, since: int) -> Changes:
     """
     # The number first: what is committed in between is in the rows, and is read once more the next time.
     ((number,),) = query("SELECT number FROM changes WHERE kind = 'api_key'", ())
-    number = int(str(number))
     if number == since:
         return Changes(number, {})
     rows = query(_ALL + " WHERE changed > ?", (since if number > since else 0,))
-    return Changes(number, {str(row[0]): _usable(row) for row in rows})
+    return Changes(number, {row[0]: _usable(row, seal, on_alarm) for row in rows})
 
 
 def note_uses(connection: sqlite3.Connection, uses: Mapping[str, Instant]) -> None:
@@ -158,15 +168,34 @@ def note_uses(connection: sqlite3.Connection, uses: Mapping[str, Instant]) -> No
     )
 
 
-def _usable(row: tuple[Any, ...]) -> ApiKey | None:
+def _change(
+    connection: sqlite3.Connection, key_id: str, change: str, values: tuple[object, ...], seal: Seal
+) -> None:
+    """Change a row and seal it anew, if it was sealed by us before: what was forged stays forged."""
+    row = connection.execute(_FIND, (key_id,)).fetchone()
+    ours = row is not None and seal.holds(row[-1], _KIND, *row[:-1])
+    (number,) = connection.execute(_RAISE).fetchone()
+    connection.execute(f"UPDATE api_keys SET changed = ?, {change}", (number, *values, key_id))  # noqa: S608 — constants of this module
+    if ours:
+        *fields, _ = connection.execute(_FIND, (key_id,)).fetchone()
+        connection.execute("UPDATE api_keys SET mac = ? WHERE key_id = ?", (seal.seal(_KIND, *fields), key_id))
+
+
+def _usable(row: tuple[Any, ...], seal: Seal, on_alarm: Alarm) -> ApiKey | None:
     try:
-        return _stored(row).key
-    except StateError:
+        stored = _stored(row, seal)
+    except StateError as error:
+        on_alarm(str(error))
         return None
+    if not stored.sealed:
+        on_alarm(f"the row of API key {row[0]!r} was not written by us: its MAC does not hold")
+        return None
+    return stored.key
 
 
-def _stored(row: tuple[Any, ...]) -> StoredApiKey:
-    key_id, salt, digest, subject, kind, tenant, scopes, roles, networks, created, expires, revoked, by, used = row
+def _stored(row: tuple[Any, ...], seal: Seal) -> StoredApiKey:
+    *fields, used, mac = row
+    key_id, salt, digest, subject, kind, tenant, scopes, roles, networks, created, expires, revoked, by = fields
     if kind not in API_KEY_KINDS:
         message = f"the row of API key {key_id!r} was not written by us: kind"
         raise StateError(message)
@@ -188,6 +217,7 @@ def _stored(row: tuple[Any, ...]) -> StoredApiKey:
         revoked_at=Instant(revoked) if revoked is not None else None,
         replaced_by=by or "",
         used_at=Instant(used) if used is not None else None,
+        sealed=seal.holds(mac, _KIND, *fields),
     )
 
 

@@ -51,6 +51,7 @@ _SELECT: Final = f"SELECT {_COLUMNS} FROM restrictions"  # noqa: S608 — consta
 _FIND_ROW: Final = _SELECT + " WHERE name = ? AND effect = ? AND source = ? AND also = ?"
 _INSERT: Final = f"INSERT INTO restrictions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
 _CHANGED: Final = "SELECT name FROM restrictions WHERE changed > ? ORDER BY changed LIMIT ?"
+_NEWEST: Final = 2**62
 _EXPIRED: Final = "SELECT changed FROM restrictions WHERE until < ? ORDER BY until LIMIT ?"
 
 
@@ -118,7 +119,7 @@ def find_restrictions(
     names = [mark.name.of for mark in marks]
     statement = f"{_SELECT} WHERE name IN ({','.join('?' * len(names))})"
     rows = [_read(row, seal, on_alarm) for row in query(statement, tuple(names))]
-    return tuple([row.restriction for row in rows if _is_in_force(row.restriction, at)])
+    return tuple([row.restriction for row in rows if row.restriction.in_force and _is_kept(row.restriction, at)])
 
 
 def read_changed_marks(query: Query, since: int, limit: int) -> ChangedNames:
@@ -148,13 +149,15 @@ def list_restrictions(  # noqa: PLR0913 — each narrows the list
         in_force_only: leave out what is lifted.
     """
     found: list[Restriction] = []
-    where = "name = ?" if mark is not None else "?1 IS NULL"
-    statement = f"{_SELECT} WHERE {where} AND changed < ? AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?"
-    before = 2**62
+    target = "name = ?1 AND" if mark is not None else ""
+    statement = (
+        f"{_SELECT} WHERE {target} changed < ?2 AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?4"
+    )
+    before = _NEWEST
     while len(found) < limit:
         rows = query(statement, (mark.name.of if mark is not None else None, before, source, limit))
         read = [_read(row, seal, _unheard).restriction for row in rows]
-        found += [each for each in read if (each.in_force or not in_force_only) and _is_kept(each, at)]
+        found += [each for each in read if (each.in_force or not in_force_only) and (at is None or _is_kept(each, at))]
         if len(rows) < limit:
             break
         before = rows[-1][0]
@@ -163,7 +166,8 @@ def list_restrictions(  # noqa: PLR0913 — each narrows the list
 
 def read_since(query: Query, since: int, limit: int, seal: Seal) -> tuple[Numbered, ...]:
     """Return rows that changed after change `since`, the oldest change first; for sending them to other machines."""
-    return tuple(_read(row, seal, _unheard) for row in query(f"{_SELECT} WHERE changed > ? ORDER BY changed LIMIT ?", (since, limit)))
+    rows = query(_SELECT + " WHERE changed > ? ORDER BY changed LIMIT ?", (since, limit))
+    return tuple(_read(row, seal, _unheard) for row in rows)
 
 
 def collect(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
@@ -213,20 +217,21 @@ def is_sealed(seal: Seal, restriction: Restriction, mac: object) -> bool:
 
 def _merge(connection: sqlite3.Connection, wanted: Restriction, seal: Seal, *, own: bool) -> Restriction | None:
     """Return the row as it is now where it is another than before."""
-    key = (wanted.mark.name.of, wanted.effect.value, wanted.source, _also_text(wanted))
-    force_until, lift_until = _lives(wanted)
+    stands = replace(wanted, also=tuple(sorted(wanted.also, key=lambda mark: mark.name.of)))
+    key = (stands.mark.name.of, stands.effect.value, stands.source, _also_text(stands))
+    force_until, lift_until = _lives(stands)
     row = connection.execute(_FIND_ROW, key).fetchone()
-    stands, own_row = wanted, own
     if row is not None:
         known = _read(row, seal, _unheard)
-        force_until, lift_until, own_row = max(force_until, row[7]), max(lift_until, row[8]), own or known.own
-        if not _is_later(wanted, known.restriction):
-            stands = known.restriction
+        own = own or known.own
+        force_until = max(force_until, row[7] if known.sealed else inf)
+        lift_until = max(lift_until, row[8])
+        stands = stands if _is_later(stands, known.restriction) else known.restriction
     stands = replace(stands, until=_to_until(force_until if stands.in_force else lift_until))
-    values = _values(stands, force_until, lift_until, seal, own=own_row)
-    if row is not None and values == row[1:]:
-        return None
+    values = _values(stands, force_until, lift_until, seal, own=own)
     if row is not None:
+        if values == row[1:]:
+            return None
         connection.execute("DELETE FROM restrictions WHERE changed = ?", (row[0],))
     connection.execute(_INSERT, (next_number(connection, RESTRICTION), *values))
     return stands
@@ -235,7 +240,8 @@ def _merge(connection: sqlite3.Connection, wanted: Restriction, seal: Seal, *, o
 def _lives(wanted: Restriction) -> tuple[float, float]:
     """Return how long a word is kept: as one in force, and as one that is lifted."""
     until = inf if wanted.until is None else float(wanted.until)
-    if not isfinite(wanted.event_at) or until != until or (until == inf and not wanted.in_force):
+    endless = wanted.until is None and wanted.in_force
+    if not isfinite(wanted.event_at) or not (isfinite(until) or endless):
         message = "a restriction has an instant that is not finite, or is lifted without an end"
         raise ValueError(message)
     return (until, -inf) if wanted.in_force else (-inf, until)
@@ -287,4 +293,40 @@ def _read(row: tuple[Any, ...], seal: Seal, on_alarm: Alarm) -> Numbered:
     if not lifted or is_sealed(seal, restriction, mac):
         return Numbered(number, restriction, bool(own), sealed=True)
     on_alarm(f"the restriction on {name!r} of {source!r} was lifted, but not by us")
-    return Numbered(number, replace(restriction, in_force=True, until=_to_until(force_until)), bool(own), sealed=False)
+    return Numbered(number, replace(restriction, in_force=True, until=None), bool(own), sealed=False)
+
+
+def _unusable(row: tuple[Any, ...]) -> Restriction:
+    """Return what a row counts as whose fields are not ours: its target is shut out until a person releases it."""
+    return Restriction(
+        mark=_loose_mark(row[1]), effect=Effect.QUARANTINED, source=str(row[3]), event_at=Instant(float(row[5]))
+    )
+
+
+def _loose_mark(name: str) -> Mark:
+    """Return the mark of a name; one that is not a mark's is everybody, whom no caller is asked for by that name."""
+    try:
+        return _to_mark(name)
+    except ValueError:
+        return Mark(Form.EVERYBODY)
+
+
+def _to_mark(name: str) -> Mark:
+    form, issuer, value = name.split(" ", 2)
+    return Mark(Form(form), issuer, value)
+
+
+def _also_text(restriction: Restriction) -> str:
+    return json.dumps(sorted(mark.name.of for mark in restriction.also))
+
+
+def _to_until(until: float) -> Instant | None:
+    return Instant(until) if isfinite(until) else None
+
+
+def _is_kept(restriction: Restriction, at: Instant) -> bool:
+    return restriction.until is None or at < restriction.until
+
+
+def _unheard(_: str) -> None:
+    """Say nothing: whoever decides by the row says it."""

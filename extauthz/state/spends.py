@@ -7,6 +7,8 @@
    for a great clean-up.
 4. There is room for a stated number of rows. When it is full nothing can be spent: forgetting a spend too early would
    make it possible to spend it again.
+5. Where members are counted (`Spend.member`) there is a row for each. To be a member twice is nothing new, so such a
+   spend needs no memory of the question.
 
 Names are digests, so whoever reads the file learns nothing that could be presented.
 """
@@ -40,17 +42,31 @@ SPEND_TABLES: Final = (
     "CREATE TRIGGER questions_out AFTER DELETE ON spent_questions BEGIN UPDATE spend_rows SET number = number - 1; END",
 )
 
+MEMBER_TABLES: Final = (
+    """CREATE TABLE spend_members (
+        name BLOB NOT NULL, member BLOB NOT NULL, until REAL NOT NULL, PRIMARY KEY (name, member)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX spend_members_until ON spend_members (until)",
+    "CREATE TRIGGER members_in AFTER INSERT ON spend_members BEGIN UPDATE spend_rows SET number = number + 1; END",
+    "CREATE TRIGGER members_out AFTER DELETE ON spend_members BEGIN UPDATE spend_rows SET number = number - 1; END",
+)
+
 _FORGOTTEN_AT_LEAST: Final = 64
 """Expired rows that a transaction removes at most; or twice as many as it may add, so that removing keeps pace."""
 
 _REMOVE: Final = (
     "DELETE FROM spends WHERE name IN (SELECT name FROM spends WHERE until <= ? LIMIT ?)",
     "DELETE FROM spent_questions WHERE name IN (SELECT name FROM spent_questions WHERE until <= ? LIMIT ?)",
+    "DELETE FROM spend_members WHERE (name, member) IN"
+    " (SELECT name, member FROM spend_members WHERE until <= ? LIMIT ?)",
 )
 _USE: Final = (
     "INSERT INTO spends VALUES (?1, 1, ?2) ON CONFLICT (name) DO UPDATE SET"
     " used = CASE WHEN until <= ?3 THEN 1 ELSE used + 1 END,"
     " until = CASE WHEN until <= ?3 THEN ?2 ELSE max(until, ?2) END"
+)
+_JOIN: Final = (
+    "INSERT INTO spend_members VALUES (?1, ?2, ?3) ON CONFLICT (name, member) DO UPDATE SET until = max(until, ?3)"
 )
 _REMEMBER: Final = "INSERT INTO spent_questions VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET until = ?2"
 
@@ -96,21 +112,43 @@ class SpendTables:
         if not order.spends or any(spend.until <= at for spend in order.spends):
             # Too late: nobody would remember it, so it could be spent again and again.
             return Spent(SpendOutcome.UNKNOWN)
-        question = _name_question(order)
+        question = name_question(order)
         known = "SELECT 1 FROM spent_questions WHERE name = ? AND until > ?"
         if self._connection.execute(known, (question, at)).fetchone() is not None:
             return Spent(SpendOutcome.DONE)
         wanted: dict[bytes, int] = {}
+        joining: dict[bytes, set[bytes]] = {}
         for spend in order.spends:
-            name = _name_spend(spend)
-            if self._used(name, at) + wanted.get(name, 0) >= spend.limit:
+            if not self._has_room(spend, at, wanted, joining):
                 return Spent(SpendOutcome.REFUSED, spend)
-            wanted[name] = wanted.get(name, 0) + 1
-        if self._count_rows() + len(wanted) + 1 > self._capacity:
+        added = len(wanted) + sum(len(members) for members in joining.values())
+        if self._count_rows() + added + 1 > self._capacity:
             return Spent(SpendOutcome.UNKNOWN)
-        self._connection.executemany(_USE, [(_name_spend(spend), spend.until, at) for spend in order.spends])
-        self._connection.execute(_REMEMBER, (question, max(spend.until for spend in order.spends)))
+        self._write(order, question, at)
         return Spent(SpendOutcome.DONE)
+
+    def _has_room(self, spend: Spend, at: Instant, wanted: dict[bytes, int], joining: dict[bytes, set[bytes]]) -> bool:
+        """Return whether there is room for `spend` beside the order's earlier ones, and count it among those."""
+        name = name_spend(spend)
+        if not spend.member:
+            wanted[name] = wanted.get(name, 0) + 1
+            return self._used(name, at) + wanted[name] <= spend.limit
+        new = joining.setdefault(name, set())
+        there = "SELECT 1 FROM spend_members WHERE name = ? AND member = ? AND until > ?"
+        if self._connection.execute(there, (name, spend.member, at)).fetchone() is None:
+            new.add(spend.member)
+        if spend.member not in new:
+            return True
+        many = "SELECT count(*) FROM spend_members WHERE name = ? AND until > ?"
+        return int(self._connection.execute(many, (name, at)).fetchone()[0]) + len(new) <= spend.limit
+
+    def _write(self, order: Order, question: bytes, at: Instant) -> None:
+        uses = [spend for spend in order.spends if not spend.member]
+        joins = [(name_spend(spend), spend.member, spend.until) for spend in order.spends if spend.member]
+        self._connection.executemany(_JOIN, joins)
+        if uses:
+            self._connection.executemany(_USE, [(name_spend(spend), spend.until, at) for spend in uses])
+            self._connection.execute(_REMEMBER, (question, max(spend.until for spend in uses)))
 
     def _used(self, name: bytes, at: Instant) -> int:
         row = self._connection.execute("SELECT used FROM spends WHERE name = ? AND until > ?", (name, at)).fetchone()
@@ -124,16 +162,16 @@ class SpendTables:
             self._connection.execute(statement, (at, max(_FORGOTTEN_AT_LEAST, may_add)))
 
 
-def _name_spend(spend: Spend) -> bytes:
+def name_spend(spend: Spend) -> bytes:
     """Return the name of what is spent; no two kinds share one."""
     return sha256(_sized(spend.kind.encode()) + spend.key).digest()
 
 
-def _name_question(order: Order) -> bytes:
+def name_question(order: Order) -> bytes:
     """Return the name of a question and all that it spends, so that it stands for no others."""
     digest = sha256(_sized(order.question))
     for spend in order.spends:
-        digest.update(_name_spend(spend))
+        digest.update(name_spend(spend) + _sized(spend.member))
     return digest.digest()
 
 

@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from extauthz.errors import StateError
-from extauthz.state.schema import MIGRATIONS
-from extauthz.state.transaction import transaction
+from extauthz.state.apikeys import seal_api_keys
+from extauthz.state.schema import MIGRATIONS, SEALED_SINCE
+from extauthz.state.seal import default_key_file, ensure_key, open_seal, read_key
+from extauthz.state.transaction import to_query, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +33,7 @@ APPLICATION_ID: Final = 0x78617A31
 OPENING_SECONDS: Final = 5.0
 """How long opening waits for another process that brings the schema up."""
 
+_KEY_KIND: Final = "key file"
 _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o007
 
@@ -47,12 +50,18 @@ _PRIMARY: Final = 0xFF
 """Extended result codes carry the primary one in their lowest byte."""
 
 
-def open_store(path: Path) -> None:
-    """Make the state file when there is none, and bring it to our schema.
+def open_store(path: Path, key_file: Path | None = None) -> bytes:
+    """Make the state file and its key when there are none, bring it to our schema, and return the key.
+
+    Args:
+        path: of the state file.
+        key_file: of the key; None for beside the state file.
 
     Raises:
-        StateError: it is locked, damaged, newer than we are, another program's, or open to everybody.
+        StateError: it is locked, damaged, newer than we are, another program's, or open to everybody; or the key is
+            not there, or not the one that its records are sealed with.
     """
+    key_file = default_key_file(path) if key_file is None else key_file
     _make_private(path)
     with closing(connect(path, wait=OPENING_SECONDS)) as connection, told(path):
         _verify_ours(path, connection)
@@ -60,7 +69,11 @@ def open_store(path: Path) -> None:
         if mode != "wal":
             message = f"{path}: its file system cannot hold it; put it on a local disk"
             raise StateError(message)
-        migrate(connection)
+        # A file that was sealed has a key somewhere: a new one would only make its records worthless.
+        key = read_key(key_file) if _version(connection) >= SEALED_SINCE else ensure_key(key_file)
+        migrate(connection, key)
+        _verify_key(path, key_file, connection, key)
+    return key
 
 
 def connect(path: Path, *, wait: float) -> sqlite3.Connection:
@@ -90,11 +103,11 @@ def connect(path: Path, *, wait: float) -> sqlite3.Connection:
     return connection
 
 
-def connect_memory() -> sqlite3.Connection:
+def connect_memory(key: bytes = b"") -> sqlite3.Connection:
     """Return a connection to an empty state in memory, which ends with it."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     _prepare(connection)
-    migrate(connection)
+    migrate(connection, key)
     return connection
 
 
@@ -111,14 +124,19 @@ def verify_current(path: Path, connection: sqlite3.Connection) -> None:
             raise StateError(message)
 
 
-def migrate(connection: sqlite3.Connection) -> None:
+def migrate(connection: sqlite3.Connection, key: bytes) -> None:
     """Bring the schema up in one transaction; of several processes that try at once, one does."""
     if _version(connection) == len(MIGRATIONS):
         return
     with transaction(connection):
-        for step in MIGRATIONS[_version(connection) :]:
+        before = _version(connection)
+        for step in MIGRATIONS[before:]:
             for statement in step:
                 connection.execute(statement)
+        if before < SEALED_SINCE:
+            seal = open_seal(to_query(connection), key)
+            seal_api_keys(connection, seal)
+            connection.execute("INSERT INTO meta VALUES ('seal', ?)", (seal.seal(_KEY_KIND),))
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
@@ -161,6 +179,13 @@ def _verify_ours(path: Path, connection: sqlite3.Connection) -> None:
         raise StateError(message)
     if _version(connection) > len(MIGRATIONS):
         message = f"{path}: it was written by a newer version of extauthz; run that one, or restore an older backup"
+        raise StateError(message)
+
+
+def _verify_key(path: Path, key_file: Path, connection: sqlite3.Connection, key: bytes) -> None:
+    row = connection.execute("SELECT value FROM meta WHERE name = 'seal'").fetchone()
+    if row is None or not open_seal(to_query(connection), key).holds(row[0], _KEY_KIND):
+        message = f"{key_file}: it is not the key that the records of {path} are sealed with; restore that one"
         raise StateError(message)
 
 

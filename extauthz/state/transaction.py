@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from extauthz.state.follower import Query, Rows
+
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
@@ -21,3 +23,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             with suppress(sqlite3.Error):  # What went wrong is raised; nothing is written either way.
                 connection.execute("ROLLBACK")
+
+
+def to_query(connection: sqlite3.Connection) -> Query:
+    """Return what reads through a connection; every statement is read to its end."""
+
+    def query(statement: str, parameters: tuple[object, ...]) -> Rows:
+        return connection.execute(statement, parameters).fetchall()
+
+    return query

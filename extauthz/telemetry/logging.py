@@ -33,16 +33,22 @@ _LONGEST_TEXT: Final = 8192
 """Characters of one value in the log; a traceback fits."""
 
 
-def set_up_logging(level: Level = "info", form: Form = "console") -> None:
+def set_up_logging(level: Level = "info", form: Form = "console", *, process: str = "") -> None:
     """Send our events, and those of libraries that use `logging`, to standard error.
 
     Args:
         level: least severe that is shown. Libraries are shown from `warning` on, whatever this says.
         form: `console` for people, `json` for one JSON object per line.
+        process: which of several processes this is, told with each event; empty for the only one.
     """
+
+    def tell_process(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        return {**event, "process": process} if process else event
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            tell_process,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,

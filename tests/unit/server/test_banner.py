@@ -4,31 +4,20 @@ from __future__ import annotations
 
 from extauthz.config.settings import Settings
 from extauthz.policy.compile import PolicyContext, compile_policy
-from extauthz.server.banner import banner
+from extauthz.server.banner import Serving, banner, name_policy
 from tests.integration.running import POLICY
 
 
-class Serving:
-    """An engine that only says what it is."""
-
-    name = "native"
-
-    def __init__(self, *addresses: str) -> None:
-        self.addresses = addresses
-
-    def start(self) -> None:
-        """Do nothing."""
-
-    def set_serving(self, serving: bool) -> None:
-        """Do nothing."""
-
-    def stop(self, grace: float) -> None:
-        """Do nothing."""
+def serving(*addresses: str, policy: str = "", name: str = "") -> Serving:
+    """Return a process that serves at these addresses."""
+    return Serving(name=name, addresses=addresses, engine="native", policy=policy)
 
 
 def test_a_bare_server_says_what_is_missing() -> None:
     """No policy, no proxies, no issuers, no metrics."""
-    text = banner(Settings.model_validate({"policy": ["p"]}), Serving("127.0.0.1:9191"), None, None)
+    text = banner(
+        Settings.model_validate({"policy": ["p"]}), [serving("127.0.0.1:9191", policy=name_policy(None))], None
+    )
     assert "listening  127.0.0.1:9191 (plaintext)" in text
     assert "engine     native" in text
     assert "NONE: everything is denied" in text
@@ -51,10 +40,21 @@ def test_a_full_server_says_what_runs() -> None:
         }
     )
     ruleset = compile_policy({"p": POLICY.encode()}, PolicyContext())
-    text = banner(settings, Serving("a:1", "a:2"), "127.0.0.1:9464", ruleset)
+    text = banner(settings, [serving("a:1", "a:2", policy=name_policy(ruleset))], "127.0.0.1:9464")
     assert "a:1 (TLS)" in text
     assert "a:2 (mTLS)" in text
     assert f"policy     {ruleset.revision} (2 resources, 1 guard, 0 forbids, 2 permits)" in text
     assert "WEAKENED   insecure.unauthenticated_proxies" in text
     assert "http://127.0.0.1:9464/metrics" in text
     assert "s3cr3t" not in text
+
+
+def test_workers_are_named_and_what_they_share_is_said_once() -> None:
+    """A worker with another policy than the others would be seen."""
+    settings = Settings.model_validate({"policy": ["p"]})
+    workers = [serving(f"127.0.0.1:919{number}", policy="one", name=f"worker-{number}") for number in range(2)]
+    text = banner(settings, workers, None)
+    assert "listening  127.0.0.1:9191 (plaintext, worker-1)" in text
+    assert text.count("  policy ") == text.count("  engine ") == 1
+    other = banner(settings, [*workers, serving("127.0.0.1:9193", policy="two")], None)
+    assert other.count("  policy ") == 2

@@ -75,6 +75,10 @@ class ManualClock:
         """Return the stopwatch."""
         return self.seconds
 
+    def boot(self) -> float:
+        """Return the seconds since the machine started."""
+        return self.seconds
+
 
 @dataclass
 class Remote:
