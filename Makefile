@@ -10,7 +10,7 @@ FAR := conformance integration e2e
 ENVOYS := 1.36.4 1.37.0 1.38.3 1.39.3
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: help demo test test-near test-far test-long bench lint types imports gen docs fmt lock clean
+.PHONY: help demo test test-near test-far test-long tools bench lint types imports gen docs fmt lock clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -18,7 +18,7 @@ help: ## Show this list.
 demo: $(VENV)/.demo ## Show extauthz deciding behind a real Envoy; KEEP=1 leaves it running.
 	@$(BIN)/python -m extauthz demo $(if $(KEEP),--keep)
 
-test: $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done) ## Set up and run every check and test.
+test: tools $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done) ## Set up and run every check and test.
 	@echo "both halves of the tests run side by side and print when they are done (about 7 minutes)"
 	@rm -f .coverage .coverage.*
 	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types imports test-far test-near
@@ -29,12 +29,24 @@ test: $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done) ## Set up and run 
 test-near: $(VENV)/.dev ## The half of the tests that needs nothing outside the process.
 	COVERAGE_FILE=.coverage.near $(BIN)/pytest -m "not long" --cov --cov-report= $(FAR:%=--ignore=tests/%) tests
 
-test-far: $(VENV)/.dev ## The half with servers, Envoys and documents.
+test-far: tools $(VENV)/.dev ## The half with servers, Envoys and documents.
 	COVERAGE_FILE=.coverage.far $(BIN)/pytest -m "not long" --cov --cov-report= $(FAR:%=tests/%)
 
-test-long: $(VENV)/.dev ## The tests that are too slow for `make test`.
+test-long: tools $(VENV)/.dev ## The tests that are too slow for `make test`.
 	$(BIN)/pytest -m long
 	HYPOTHESIS_PROFILE=search $(BIN)/pytest --timeout 1200 tests/property
+
+tools: ## Get redis-server and strace, which tests start, where they are missing (Debian).
+	@missing=; command -v redis-server >/dev/null && command -v redis-cli >/dev/null || missing=redis-server; \
+	command -v strace >/dev/null || missing="$$missing strace"; \
+	[ -n "$$missing" ] || exit 0; \
+	as=; [ "$$(id -u)" = 0 ] || as="sudo -n"; \
+	if command -v apt-get >/dev/null && $$as true 2>/dev/null; then \
+	  echo "installing $$missing with apt-get (once)"; export DEBIAN_FRONTEND=noninteractive; \
+	  { $$as apt-get -qq update && $$as apt-get -qq install -y --no-install-recommends $$missing; } >/dev/null; \
+	else \
+	  echo "the tests start real servers: install $$missing (Debian: apt-get install $$missing)"; exit 1; \
+	fi
 
 bench: .venv-bench/.done ## Measure extauthz beside references (about 13 minutes, on a quiet machine).
 	@.venv-bench/bin/python -m bench.run $(ARGS)

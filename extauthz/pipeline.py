@@ -15,6 +15,7 @@ from extauthz.decision.lifetime import reusable_until
 from extauthz.decision.state import read_state
 from extauthz.identity.authenticate import authenticate
 from extauthz.identity.bindings import bind_roles
+from extauthz.identity.restrictions import Trust, require_unrestricted
 from extauthz.identity.sources import Sources
 from extauthz.identity.standing import Known, require_standing
 from extauthz.ledger import Ledger
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
         KeySource,
         NonceSource,
         RegistrySource,
+        RestrictionSource,
         StateSource,
         StatusListSource,
     )
@@ -69,6 +71,7 @@ class Views:
         authorities: who may vouch for client certificates.
         registry: declared identities and role bindings.
         state: facts that requirements ask for.
+        restrictions: what was taken away after login.
     """
 
     keys: KeySource
@@ -81,6 +84,7 @@ class Views:
     authorities: AuthoritySource = NOTHING
     registry: RegistrySource = NOTHING
     state: StateSource = NOTHING
+    restrictions: RestrictionSource = NOTHING
 
     def sources(self, evidence: Evidence, ledger: Ledger, max_check_age: float | None) -> Sources:
         """Return what proving a caller may look at, and how old an issuer's word about a token may be."""
@@ -189,7 +193,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
         next_nonce=case.next_nonce,
     )
     spends = case.spends if decision.allowed else ()
-    decision = observe(decision, observing)
+    decision = observe(decision, observing, ruleset)
     return Answer(to_envoy(decision), decision, case.reusable, spends)
 
 
@@ -230,11 +234,13 @@ def _decide(  # noqa: PLR0913 — the same arguments
         known = require_standing(proven.identity, profile, request, at, registry=views.registry, ledger=ledger)
     case.identity = known.identity
     require_within_tenants(known.identity, request, proxy)
+    trust = Trust(stale_proceeds=route.stale_proceeds, signals_optional=route.signals_optional)
+    narrowing = require_unrestricted(known.identity, at, trust, restrictions=views.restrictions, ledger=ledger)
     # 4. Gather the facts that rules may see, roles that the registry binds here included.
     case.attributes = route.read_attributes(request)
     case.identity = identity = bind_roles(known, route.target, case.attributes, at)
     facts = gather_facts(request, identity, route.target, case.attributes, at)
-    facts = read_state(route.rules, facts, views.state, ledger)
+    facts = read_state(route.rules, facts, views.state, ledger, narrowing)
     # 5. Evaluate and combine: guards, forbids, permits → Verdict.
     verdict = evaluate(route.rules, facts)
     if isinstance(verdict, Allow):

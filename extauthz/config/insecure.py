@@ -12,7 +12,8 @@ def weakenings(settings: Settings) -> list[str]:
     """Return a sentence for each weakening setting that is on: its name, and what it gives away."""
     found = []
     if settings.mode == "observe":
-        enforced = ", ".join(settings.enforced_hosts)
+        namespaces = [f"the namespace {name}" for name in settings.enforced_namespaces]
+        enforced = ", ".join((*settings.enforced_hosts, *namespaces))
         found.append(
             "mode=observe: NOTHING IS REFUSED"
             + (f", except on {enforced}" if enforced else "")

@@ -199,6 +199,9 @@ class Settings(Section):
         default=(),
         description="With `mode: observe`, hosts that are enforced already: exact names or `*.example.com`.",
     )
+    enforced_namespaces: tuple[str, ...] = Field(
+        default=(), description="With `mode: observe`, namespaces of the policy whose hosts are enforced already."
+    )
     listeners: tuple[ListenerSettings, ...] = Field(default=(ListenerSettings(address="127.0.0.1:9191"),), min_length=1)
     proxies: tuple[ProxySettings, ...] = Field(default=(), description="Who may ask.")
     issuers: tuple[IssuerSettings, ...] = Field(default=(), description="Who may vouch for callers.")
@@ -241,9 +244,10 @@ class Settings(Section):
             if _HOST.fullmatch(host) is None:
                 message = f"enforced_hosts: {host!r} is no host; write a name, or `*.example.com`"
                 raise ValueError(message)
-        if self.enforced_hosts and self.mode == "enforce":
-            message = "enforced_hosts: every host is enforced with `mode: enforce`; remove them, or set `mode: observe`"
-            raise ValueError(message)
+        for name in ("enforced_hosts", "enforced_namespaces"):
+            if getattr(self, name) and self.mode == "enforce":
+                message = f"{name}: everything is enforced with `mode: enforce`; remove them, or set `mode: observe`"
+                raise ValueError(message)
         require_evidence_fits(self)
         require_state_fits(self)
         require_signals_fit(self)

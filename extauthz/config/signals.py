@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from extauthz.config.issuers import KeySettings
 from extauthz.config.section import Section
 from extauthz.durations import Duration
+from extauthz.limits import DEFAULT_LEEWAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +36,12 @@ EventKind = Literal[
     "identifier-changed",
     "identifier-recycled",
     "credential-compromise",
+    "opt-in",
+    "opt-out-initiated",
+    "opt-out-cancelled",
+    "opt-out-effective",
+    "recovery-activated",
+    "recovery-information-changed",
     "sessions-revoked",
 ]
 """The last part of the event's URI (CAEP 1.0 and RISC 1.0)."""
@@ -50,6 +57,18 @@ class AuthoritySettings(Section):
         default=(), description="The only tenants it may report about; empty means any of those issuers."
     )
     events: tuple[EventKind, ...] = Field(min_length=1, description="Kinds of events that take effect.")
+    sub_formats: tuple[Literal["account", "did", "email", "opaque", "phone_number", "uri"], ...] = Field(
+        default=(),
+        description="Formats of subject identifiers (RFC 9493) whose value is the caller's `sub`; else a user "
+        "who is named in another way than `iss_sub` is not known. Needs exactly one issuer.",
+    )
+
+    @model_validator(mode="after")
+    def _one_owner(self) -> AuthoritySettings:
+        if self.sub_formats and len(self.issuers) != 1:
+            message = "`sub_formats` needs exactly one of `issuers`: a value alone does not say whose it is"
+            raise ValueError(message)
+        return self
 
 
 class PollSettings(Section):
@@ -70,7 +89,11 @@ class PushSettings(Section):
     """Events that the transmitter sends to us (RFC 8935), at the path `/events/NAME` of `signals.receiver`."""
 
     authorization_file: Path = Field(
-        description="File with the exact value of the `Authorization` header that the transmitter sends."
+        description="File with the exact value of the `Authorization` header that the transmitter sends; two lines "
+        "while one takes the other's place."
+    )
+    token_file: Path | None = Field(
+        default=None, description="File with the access token for the transmitter, for `verify_every`."
     )
 
 
@@ -86,6 +109,7 @@ class StreamSettings(Section):
         default=("RS256", "ES256"), min_length=1, description="Accepted signature algorithms."
     )
     audience: str = Field(min_length=1, description="The `aud` that its events must name: us.")
+    leeway: Duration = Field(default=float(DEFAULT_LEEWAY_SECONDS), le=300, description="Clock difference tolerated.")
     stream_id: str = Field(
         default="", description="The transmitter's id of the stream; its verification events must name it."
     )
@@ -120,6 +144,9 @@ class StreamSettings(Section):
     def _one_delivery(self) -> StreamSettings:
         if (self.push is None) is (self.poll is None):
             message = "give exactly one of push, poll"
+            raise ValueError(message)
+        if self.verify_every is not None and not self.stream_id:
+            message = "`verify_every` needs `stream_id`: a transmitter is asked about a stream by its id"
             raise ValueError(message)
         return self
 
@@ -164,6 +191,10 @@ def _misfits(settings: Settings) -> Iterator[str]:
         yield "signals.streams: two streams have the same `name`"
     if streams and settings.state is None:
         yield "signals.streams: what they report is kept in the state; set `state: {path: FILE}`"
+    for stream in streams:
+        same = next(other for other in streams if other.issuer == stream.issuer)
+        if stream.keys != same.keys:
+            yield f"signals.streams: {same.name}, {stream.name}: one issuer, but other `keys`; write the same for both"
     known = {issuer.issuer for issuer in settings.issuers}
     for stream in streams:
         for issuer in stream.authority.issuers:

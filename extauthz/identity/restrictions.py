@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from base64 import urlsafe_b64decode
 from binascii import Error as Base64Error
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import Refusal
@@ -62,24 +63,33 @@ _SOFTWARE: Final = frozenset({Form.CLIENT, Form.WORKLOAD})
 _ONE_USE: Final = frozenset({Form.TOKEN, Form.SESSION})
 
 
-def require_unrestricted(  # noqa: PLR0913 — the caller, what is believed about it, and when
-    identity: Identity,
-    at: Instant,
-    *,
-    restrictions: RestrictionSource,
-    ledger: Ledger,
-    stale_proceeds: bool = False,
-    signals_optional: bool = False,
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a resource believes although it may be old.
+
+    Attributes:
+        stale_proceeds: it goes on with a state that may be too old.
+        signals_optional: it goes on while who reports about the caller is not heard.
+    """
+
+    stale_proceeds: bool = False
+    signals_optional: bool = False
+
+
+FRESH_ONLY: Final = Trust()
+
+
+def require_unrestricted(
+    identity: Identity, at: Instant, trust: Trust = FRESH_ONLY, *, restrictions: RestrictionSource, ledger: Ledger
 ) -> tuple[Restriction, ...]:
     """Return what concerns the caller and refuses nothing by itself, for the rules that ask about it.
 
     Args:
         identity: a proven caller, or nobody.
         at: the instant of the decision.
+        trust: what the resource believes.
         restrictions: what was taken away.
         ledger: takes the names of everything that is looked at.
-        stale_proceeds: the resource goes on with a state that may be too old.
-        signals_optional: the resource goes on while who reports about the caller is not heard.
 
     Raises:
         Refusal: something refuses the caller, or what would is not known well enough (`state_stale`, `signals_stale`,
@@ -92,10 +102,10 @@ def require_unrestricted(  # noqa: PLR0913 — the caller, what is believed abou
     # 1. Names first.
     ledger.note(FRESH_STATE, *[fresh_signals(issuer) for issuer in issuers], *[mark.name for mark in marks])
     # 2. Fresh enough to be believed.
-    if not stale_proceeds and not restrictions.is_state_fresh(at):
+    if not trust.stale_proceeds and not restrictions.is_state_fresh(at):
         raise Refusal(Reason.STATE_STALE, "Try again shortly.")
     for issuer in issuers:
-        if not signals_optional and not restrictions.are_signals_fresh(issuer, at):
+        if not trust.signals_optional and not restrictions.are_signals_fresh(issuer, at):
             raise Refusal(Reason.SIGNALS_STALE, "Try again shortly.", inner=f"about callers of {issuer}")
     # 3. What concerns this caller.
     found = tuple(each for each in restrictions.find_restrictions(marks, at) if _concerns(each, marks))

@@ -14,27 +14,23 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from extauthz.audit.actions import to_action_record
 from extauthz.clock import Instant
-from extauthz.errors import StateError
 from extauthz.ids import new_random_bytes
 from extauthz.keeper.confirmations import Confirmations
-from extauthz.model.receipt import Action, Receipt
+from extauthz.keeper.news import News
+from extauthz.keeper.outcomes import Done, apply, count, find_done, hold
+from extauthz.keeper.receipts import CONFIRM_SECONDS, Receipts, no_streams
+from extauthz.keeper.upkeep import Upkeep
+from extauthz.model.receipt import Action
 from extauthz.model.restriction import OPERATOR
-from extauthz.server.watch import Watcher
 from extauthz.state import signals
-from extauthz.state.beat import write_beat
-from extauthz.state.changes import RESTRICTION, newest_number
-from extauthz.state.facts import collect_facts
 from extauthz.state.follower import Follower
-from extauthz.state.restrictions import apply_restrictions, collect, find_restrictions, lift
-from extauthz.state.sessions import count_sessions, note_sessions
+from extauthz.state.restrictions import apply_restrictions, find_restrictions, lift
+from extauthz.state.sessions import note_sessions
 from extauthz.state.writer import StateWriter
 
 if TYPE_CHECKING:
@@ -47,55 +43,18 @@ if TYPE_CHECKING:
     from extauthz.config.state import StateSettings
     from extauthz.keeper.confirmations import Confirmed, Confirmer
     from extauthz.keeper.replicator import Replicator
+    from extauthz.model.receipt import Receipt
     from extauthz.model.restriction import Effect, Mark, Restriction
     from extauthz.state.follower import Query
     from extauthz.state.restrictions import Applied
     from extauthz.state.sessions import SessionSeen
-    from extauthz.state.signals import Happening, Held
+    from extauthz.state.signals import Held
     from extauthz.state.writer import Writing
-    from extauthz.telemetry.statemetrics import StateMetrics
+    from extauthz.telemetry.statemetrics import Alarm, StateMetrics
 
 _log = structlog.get_logger(__name__)
 
-CONFIRM_SECONDS: Final = 2.0
-"""How long workers are waited for."""
-
-REPLICA_SECONDS: Final = 2.0
-"""How long other machines are waited for, after that."""
-
-COLLECT_SECONDS: Final = 10.0
-"""Between two looks for what can be forgotten."""
-
-COLLECT_ROWS: Final = 1000
-"""Rows that are removed in one transaction, so that nothing waits long for it."""
-
-STEADY_SECONDS: Final = 600.0
-"""How long the wall clock must have gone with the machine's before anything is forgotten by it."""
-
-JUMP_SECONDS: Final = 1.0
-"""A wall clock that moves by more than this against the machine's has been set."""
-
-
 _ID_BYTES: Final = 16
-_HELD_DIGITS: Final = 16
-
-
-def _no_streams() -> tuple[str, ...]:
-    return ()
-
-
-_FORGETTERS: Final = (collect, collect_facts, signals.collect_signals)
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """What a transaction has made of an action."""
-
-    number: int
-    outcome: str
-    changed: tuple[Restriction, ...] = ()
-    sessions: int = 0
-    held: str = ""
 
 
 class Keeper:
@@ -111,6 +70,10 @@ class Keeper:
         streams: names the resources that hold connections open beyond their decision.
         metrics: counts; None for none.
         actions: the record of what people and signals did; None for none.
+
+    Attributes:
+        news: what was heard and done, for those who wait for it.
+        upkeep: the beat, and forgetting.
     """
 
     def __init__(  # noqa: PLR0913 — the parts that it joins
@@ -122,29 +85,35 @@ class Keeper:
         *,
         confirmers: Mapping[str, Confirmer],
         replicator: Replicator | None = None,
-        streams: Callable[[], tuple[str, ...]] = _no_streams,
+        streams: Callable[[], tuple[str, ...]] = no_streams,
         metrics: StateMetrics | None = None,
         actions: ActionLog | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._replicator = replicator
-        self._streams = streams
         self._metrics = metrics
-        self._actions = actions
         self._writer = StateWriter(path, key)
         self._follower = Follower(path)
         self._reading = threading.Lock()
-        self._confirmations = Confirmations(confirmers, clock, self._confirmed)
-        self._beating = Watcher(min(1.0, settings.max_staleness / 5), self.beat)
-        self._collecting = Watcher(COLLECT_SECONDS, self.collect)
-        self._beat_fails = False
-        self._offset = clock.now() - clock.boot()
-        self._steady_since = clock.boot()
-        # Everything below is read and written under this lock only.
-        self._news = threading.Condition()
-        self._heard = 0
-        self._stopping = False
+        self._confirmations = Confirmations(confirmers, clock, self._note_confirmed)
+        self.news = News(self.reading, clock)
+        self._receipts = Receipts(
+            self._confirmations,
+            clock,
+            self.news,
+            replicator=replicator,
+            streams=streams,
+            metrics=metrics,
+            actions=actions,
+        )
+        self.upkeep = Upkeep(
+            self._writer,
+            clock,
+            settings.max_staleness,
+            in_sync=lambda: replicator is None or replicator.in_sync(),
+            on_jump=lambda: self._raise_alarm("clock_jump"),
+        )
 
     @property
     def answers(self) -> dict[str, int | None]:
@@ -167,17 +136,12 @@ class Keeper:
         self._confirmations.start()
         if self._replicator is not None:
             self._replicator.start(self)
-        self.beat()
-        self._beating.start()
-        self._collecting.start()
+        self.upkeep.start()
 
     def stop(self) -> None:
         """End it; whoever waits is answered now."""
-        with self._news:
-            self._stopping = True
-            self._news.notify_all()
-        self._beating.stop()
-        self._collecting.stop()
+        self.news.stop()
+        self.upkeep.stop()
         if self._replicator is not None:
             self._replicator.stop()
         self._confirmations.stop()
@@ -227,15 +191,15 @@ class Keeper:
         """
         started = self._clock.monotonic()
         with self.writing() as writing:
-            done = _find_done(writing, action)
+            done = find_done(writing, action)
             if done is None:
-                sessions = self._count(writing.query, restrictions)
+                sessions = count(writing.query, restrictions, self._clock.now())
                 if hold_above is not None and sessions > hold_above:
-                    done = _hold(writing, action, restrictions, sessions, subject)
+                    done = hold(writing, action, restrictions, sessions, subject)
                 else:
-                    done = _apply(writing, restrictions, sessions)
+                    done = apply(writing, restrictions, sessions)
                 self._remember(writing, action, done, subject=subject, detail=detail)
-        return self._finish(action, done, started, subject=subject, detail=detail)
+        return self._receipts.finish(action, done, started, subject=subject, detail=detail)
 
     def lift(
         self,
@@ -262,7 +226,7 @@ class Keeper:
         at = self._clock.now()
         until = Instant(at + self._settings.keep_revocations)
         with self.writing() as writing:
-            done = _find_done(writing, action)
+            done = find_done(writing, action)
             if done is None:
                 rows = find_restrictions(writing.query, marks, writing.seal, at, on_alarm=self.alarm)
                 wanted = [
@@ -270,9 +234,9 @@ class Keeper:
                     for row in rows
                     if (effects is None or row.effect in effects) and (source is None or row.source == source)
                 ]
-                done = _apply(writing, wanted, 0)
+                done = apply(writing, wanted, 0)
                 self._remember(writing, action, done, subject=subject)
-        return self._finish(action, done, started, subject=subject)
+        return self._receipts.finish(action, done, started, subject=subject)
 
     def note(self, action: Action, outcome: str, *, subject: str = "", detail: str = "") -> bool:
         """Write down something that was heard and has no effect; return whether it is new.
@@ -281,8 +245,8 @@ class Keeper:
             StateError: it could not be made durable.
         """
         with self.writing() as writing:
-            new = self._remember(writing, action, _Done(0, outcome), subject=subject, detail=detail)
-        self._tell(action, outcome, subject=subject, detail=detail)
+            new = self._remember(writing, action, Done(0, outcome), subject=subject, detail=detail)
+        self._receipts.tell(action, outcome, subject=subject, detail=detail)
         return new
 
     def is_known(self, action: Action) -> bool:
@@ -306,9 +270,9 @@ class Keeper:
             if held is None:
                 return None
             # The row has no seal, so nothing is lifted by it.
-            done = _apply(writing, [each for each in held.restrictions if each.in_force], held.sessions)
+            done = apply(writing, [each for each in held.restrictions if each.in_force], held.sessions)
             action = self._settle(writing, held, "admit", by, done)
-        return self._finish(action, done, started, subject=held.subject, detail=held_id)
+        return self._receipts.finish(action, done, started, subject=held.subject, detail=held_id)
 
     def dismiss(self, held_id: str, by: str) -> bool:
         """Let what was held never be in force; return whether anything of that id waited.
@@ -316,13 +280,13 @@ class Keeper:
         Raises:
             StateError: it could not be made durable.
         """
-        done = _Done(0, "dismissed")
+        done = Done(0, "dismissed")
         with self.writing() as writing:
             held = signals.find_held(writing.query, held_id)
             if held is None:
                 return False
             action = self._settle(writing, held, "dismiss", by, done)
-        self._tell(action, done.outcome, subject=held.subject, detail=held_id)
+        self._receipts.tell(action, done.outcome, subject=held.subject, detail=held_id)
         return True
 
     def take_over(self, restrictions: Sequence[Restriction], *, own: bool = False) -> Applied:
@@ -365,72 +329,16 @@ class Keeper:
         with self.writing() as writing:
             signals.stream_status(writing.connection, stream, status, at)
 
-    def tail(self, after: int | None, limit: int, wait: float = 0.0) -> tuple[Happening, ...]:
-        """Return what was heard and done after a position, waiting for `wait` seconds where there is nothing yet.
-
-        Raises:
-            StateError: it cannot be read.
-        """
-        until = self._clock.monotonic() + wait
-        while True:
-            with self._news:
-                heard = self._heard
-            with self.reading() as query:
-                found = signals.tail(query, after, limit)
-            left = until - self._clock.monotonic()
-            with self._news:
-                if found or left <= 0 or self._stopping:
-                    return found
-                self._news.wait_for(lambda: self._heard != heard or self._stopping, left)
-
-    def beat(self) -> None:
-        """Say in the state that it is up to date, unless other machines may have been told what we do not know."""
-        if self._replicator is not None and not self._replicator.in_sync():
-            return
-        try:
-            with self.writing() as writing:
-                write_beat(writing.connection, self._clock.now(), self._clock.boot())
-        except StateError as error:
-            if not self._beat_fails:
-                _log.error("the state cannot be written; what was revoked may be unknown", problem=str(error))
-            self._beat_fails = True
-        else:
-            self._beat_fails = False
-
-    def collect(self) -> int:
-        """Remove what can be forgotten, and return how many rows were; none by a clock that was set lately.
-
-        Raises:
-            StateError: it could not be written.
-        """
-        if not self._is_clock_steady():
-            return 0
-        at = self._clock.now()
-        removed = 0
-        while True:
-            with self.writing() as writing:
-                removed_now = [forget(writing.connection, at, COLLECT_ROWS) for forget in _FORGETTERS]
-            rows = max(removed_now)
-            removed += sum(removed_now)
-            if rows < COLLECT_ROWS:
-                return removed
-
     def alarm(self, sentence: str) -> None:
         """Report a record in the state that was not written by us."""
         _log.error("the state holds what we did not write", problem=sentence)
-        if self._metrics is not None:
-            self._metrics.alarm("forged_row")
+        self._raise_alarm("forged_row")
 
-    def _count(self, query: Query, restrictions: Sequence[Restriction]) -> int:
-        """Return how many live sessions restrictions are about; one that several are about counts for each."""
-        at = self._clock.now()
-        return sum(count_sessions(query, (each.mark,), each.also, at) for each in restrictions if each.in_force)
-
-    def _remember(self, writing: Writing, action: Action, done: _Done, *, subject: str = "", detail: str = "") -> bool:
+    def _remember(self, writing: Writing, action: Action, done: Done, *, subject: str = "", detail: str = "") -> bool:
         until = Instant(self._clock.now() + self._settings.keep_revocations)
         return signals.remember(writing.connection, action, done.outcome, detail, subject, done.number, until)
 
-    def _settle(self, writing: Writing, held: Held, kind: str, by: str, done: _Done) -> Action:
+    def _settle(self, writing: Writing, held: Held, kind: str, by: str, done: Done) -> Action:
         """Write down what a person made of an event that was held."""
         action = Action(
             id=new_random_bytes(_ID_BYTES).hex(),
@@ -444,104 +352,10 @@ class Keeper:
         self._remember(writing, action, done, subject=held.subject, detail=held.id)
         return action
 
-    def _finish(self, action: Action, done: _Done, started: float, *, subject: str = "", detail: str = "") -> Receipt:
-        """Return where something that is durable is in force, when everybody was asked, or their time is up."""
-        at = self._clock.now()
-        receipt = Receipt(
-            id=action.id, at=at, number=done.number, changed=len(done.changed), sessions=done.sessions, held=done.held
-        )
-        if not done.held:
-            receipt = self._confirm_all(receipt, done, started)
-        outcome = done.outcome
-        if outcome != "held" and receipt.workers < receipt.of_workers:
-            outcome = "unconfirmed"
-        self._tell(action, outcome, subject=subject, detail=detail, done=done, receipt=receipt)
-        return receipt
-
-    def _confirm_all(self, receipt: Receipt, done: _Done, started: float) -> Receipt:
-        if self._replicator is not None:
-            self._replicator.publish(done.number)
-        workers = self._confirmations.confirm(done.number, CONFIRM_SECONDS)
-        in_force, of = 0, 0
-        if self._replicator is not None:
-            in_force, of = self._replicator.wait_for_replicas(done.number, REPLICA_SECONDS)
-        return replace(
-            receipt,
-            workers=workers.by,
-            of_workers=workers.of,
-            replicas=in_force,
-            of_replicas=of,
-            seconds=self._clock.monotonic() - started,
-            streams=self._streams() if any(each.in_force for each in done.changed) else (),
-        )
-
-    def _tell(  # noqa: PLR0913 — what a record of it holds
-        self,
-        action: Action,
-        outcome: str,
-        *,
-        subject: str,
-        detail: str,
-        done: _Done | None = None,
-        receipt: Receipt | None = None,
-    ) -> None:
-        """Tell those who wait for news, count, and record."""
-        with self._news:
-            self._heard += 1
-            self._news.notify_all()
-        if self._metrics is not None and action.source == OPERATOR:
-            self._metrics.action_done(action.kind, outcome)
-        if self._actions is not None:
-            changed = done.changed if done is not None else ()
-            record = to_action_record(
-                action, outcome, subject=subject, detail=detail, restrictions=changed, receipt=receipt
-            )
-            self._actions.write(record)
-
-    def _confirmed(self, worker: str, seconds: float) -> None:
+    def _note_confirmed(self, worker: str, seconds: float) -> None:
         if self._metrics is not None:
             self._metrics.worker_confirmed(int(worker), seconds)
 
-    def _is_clock_steady(self) -> bool:
-        """Return whether the wall clock has long gone with the machine's."""
-        offset, boot = self._clock.now() - self._clock.boot(), self._clock.boot()
-        if abs(offset - self._offset) > JUMP_SECONDS:
-            self._steady_since = boot
-            if self._metrics is not None:
-                self._metrics.alarm("clock_jump")
-        self._offset = offset
-        return boot - self._steady_since >= STEADY_SECONDS
-
-
-def held_name(action: Action) -> str:
-    """Return what people call an event that is held."""
-    return sha256(f"{action.source}\0{action.id}".encode()).hexdigest()[:_HELD_DIGITS]
-
-
-def _find_done(writing: Writing, action: Action) -> _Done | None:
-    """Return what was made of an action before; None when it is new."""
-    before = signals.find_action(writing.query, action.source, action.id)
-    if before is None:
-        return None
-    name = held_name(action)
-    if signals.find_held(writing.query, name) is not None:
-        return _Done(0, "held", held=name)
-    # What was admitted meanwhile has a later number than its own.
-    return _Done(max(before.number, newest_number(writing.connection, RESTRICTION)), "known")
-
-
-def _hold(writing: Writing, action: Action, restrictions: Sequence[Restriction], sessions: int, subject: str) -> _Done:
-    name = held_name(action)
-    signals.hold(writing.connection, name, action, subject, sessions, restrictions)
-    return _Done(0, "held", sessions=sessions, held=name)
-
-
-def _apply(writing: Writing, restrictions: Sequence[Restriction], sessions: int) -> _Done:
-    applied = apply_restrictions(writing.connection, restrictions, writing.seal, own=True)
-    if not restrictions:
-        outcome = "noted"
-    elif not applied.changed:
-        outcome = "known"
-    else:
-        outcome = "in_force" if any(each.in_force for each in applied.changed) else "lifted"
-    return _Done(applied.number, outcome, applied.changed, sessions)
+    def _raise_alarm(self, what: Alarm) -> None:
+        if self._metrics is not None:
+            self._metrics.alarm(what)

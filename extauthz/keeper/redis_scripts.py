@@ -98,26 +98,28 @@ that one, or it would come to life again."""
 BEAT: Final = Script(
     _LAST
     + """
-local now = tonumber(redis.call('TIME')[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local incarnation = redis.call('GET', KEYS[1]) or ''
 local last = redis.call('EXISTS', KEYS[2]) == 1 and last_of(KEYS[2]) or 0
-redis.call('HSET', KEYS[3], ARGV[1], now .. ' ' .. ARGV[2])
+redis.call('HSET', KEYS[3], ARGV[1], string.format('%d', now) .. ' ' .. ARGV[2])
 local nodes = redis.call('HGETALL', KEYS[3])
 local heard = {}
 for i = 1, #nodes, 2 do
-  local seconds = tonumber(string.match(nodes[i + 1], '^(%d+) '))
-  if not seconds or seconds + tonumber(ARGV[3]) < now or seconds > now then
+  local at = tonumber(string.match(nodes[i + 1], '^(%d+) '))
+  if not at or at + tonumber(ARGV[3]) * 1000 < now or at > now then
     redis.call('HDEL', KEYS[3], nodes[i])
   else
     heard[#heard + 1] = nodes[i]
     heard[#heard + 1] = nodes[i + 1]
   end
 end
-return {incarnation, last, heard}
+return {incarnation, last, now, heard}
 """
 )
 """Keys: incarnation, journal, nodes. Arguments: the node, what it says, seconds after which silent nodes are forgotten.
-Returns the incarnation, the position, and what every node said last, with the second of Redis at which it did."""
+Returns the incarnation, the position, the time of Redis in milliseconds, and what every node said last, after the time at
+which it did."""
 
 SPEND: Final = Script(
     """

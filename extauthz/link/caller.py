@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from pathlib import Path
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.clock import Clock, SystemClock
@@ -20,6 +20,7 @@ from extauthz.link.listener import peer_uid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 MAX_KEPT: Final = 32
 """Connections that are kept while nobody asks."""
@@ -32,13 +33,16 @@ class LinkCaller:
         path: of the socket.
         timeout: seconds for a question and its answer, where none are given.
         clock: only its monotonic side is read.
+        users: who may answer; our own user and root when None.
     """
 
-    def __init__(self, path: Path, timeout: float = 5.0, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, path: Path, timeout: float = 5.0, *, clock: Clock | None = None, users: frozenset[int] | None = None
+    ) -> None:
         self._path = path
         self._timeout = timeout
         self._clock = clock or SystemClock()
-        self._users = frozenset({os.geteuid(), 0})
+        self._users = frozenset({os.geteuid(), 0}) if users is None else users
         # Everything below is read and written under this lock only.
         self._lock = threading.Lock()
         self._kept: list[FrameSocket] = []
@@ -51,15 +55,15 @@ class LinkCaller:
         """
         until = self._clock.monotonic() + (self._timeout if timeout is None else timeout)
         frames = self._take_kept() or self._connect(until)
-        try:
+        with ExitStack() as undo:
+            undo.callback(frames.close)  # Else a late answer could be taken for that to the next question.
             frames.send(message, until - self._clock.monotonic())
             answer = frames.receive(until - self._clock.monotonic())
-            if answer is None:
-                text = f"{self._path}: it hung up without an answer"
-                raise LinkError(text)
-        except BaseException:
-            frames.close()  # A late answer must not be taken for that to the next question.
-            raise
+            if answer is not None:
+                undo.pop_all()
+        if answer is None:
+            text = f"{self._path}: it hung up without an answer"
+            raise LinkError(text)
         self._keep(frames)
         return answer
 
@@ -90,17 +94,16 @@ class LinkCaller:
 
     def _connect(self, until: float) -> FrameSocket:
         connecting = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            connecting.settimeout(max(until - self._clock.monotonic(), 1e-6))
-            connecting.connect(str(self._path))
+        with ExitStack() as undo:
+            undo.callback(connecting.close)
+            try:
+                connecting.settimeout(max(until - self._clock.monotonic(), 1e-6))
+                connecting.connect(str(self._path))
+            except OSError as error:
+                text = f"{self._path}: {error.strerror or error}; is `extauthz serve` running?"
+                raise LinkError(text) from error
             if peer_uid(connecting) not in self._users:
                 text = f"{self._path}: another user answers there; check server.run_dir"
                 raise LinkError(text)
-        except OSError as error:
-            connecting.close()
-            text = f"{self._path}: {error.strerror or type(error).__name__}; is `extauthz serve` running?"
-            raise LinkError(text) from error
-        except LinkError:
-            connecting.close()
-            raise
+            undo.pop_all()
         return FrameSocket(connecting, self._clock)

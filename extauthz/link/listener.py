@@ -18,7 +18,6 @@ import struct
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import structlog
@@ -29,6 +28,7 @@ from extauthz.link.frames import FrameSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
 _log = structlog.get_logger(__name__)
 
@@ -88,7 +88,7 @@ class LinkListener:
         handle: the answer to a message; called from many threads at once.
         max_connections: served at once.
         clock: only its monotonic side is read.
-        user: who may connect besides root; our own user when None.
+        users: who may connect; our own user and root when None.
         frame_seconds: see `FRAME_SECONDS`.
     """
 
@@ -99,14 +99,14 @@ class LinkListener:
         max_connections: int = 64,
         *,
         clock: Clock | None = None,
-        user: int | None = None,
+        users: frozenset[int] | None = None,
         frame_seconds: float = FRAME_SECONDS,
     ) -> None:
         self._path = path
         self._handle = handle
         self._max_connections = max_connections
         self._clock = clock or SystemClock()
-        self._users = frozenset({os.geteuid() if user is None else user, *([] if user is not None else [0])})
+        self._users = frozenset({os.geteuid(), 0}) if users is None else users
         self._frame_seconds = frame_seconds
         self._listening: socket.socket | None = None
         self._accepting = threading.Thread(target=self._accept, name=f"link {path.name}", daemon=True)
@@ -219,7 +219,8 @@ class LinkListener:
         try:
             message = served.frames.receive(self._frame_seconds, idle=IDLE_SECONDS)
         except LinkError as error:
-            served.frames.send({"error": str(error)}, self._frame_seconds)
+            with suppress(LinkError):
+                served.frames.send({"error": str(error)}, self._frame_seconds)
             raise
         served.idle_since = None
         if message is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +118,10 @@ class RiskLevel(StrEnum):
     LOW = "low"
     MEDIUM = "medium"
     HIGH = "high"
+
+
+SCORES: Final[Mapping[RiskLevel, int]] = {RiskLevel.LOW: 0, RiskLevel.MEDIUM: 50, RiskLevel.HIGH: 100}
+"""The score of a level, where only the level is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

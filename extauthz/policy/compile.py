@@ -14,7 +14,7 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from extauthz.errors import PolicyError
+from extauthz.errors import PolicyError, Problem
 from extauthz.ids import PolicyRevision
 from extauthz.policy.attributes import Fixed, FromHeader
 from extauthz.policy.declaration import Declaration, ProfileFace, declare
@@ -34,7 +34,6 @@ from extauthz.policy.written import collecting
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from extauthz.errors import Problem
     from extauthz.model.facts import AttributeValue
     from extauthz.policy.document import ResourcePart
     from extauthz.policy.homes import Ground
@@ -58,12 +57,14 @@ class PolicyContext:
         acr: for each authentication context the others that also satisfy it.
         spends: whether there is a state, in which uses are counted.
         plugins: kinds of requirements that plug-ins add; None when there are no settings, which name them.
+        enforced_namespaces: namespaces that settings enforce while everything else is observed; they must be there.
     """
 
     profiles: Mapping[str, ProfileFace] | None = None
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spends: bool = True
     plugins: Mapping[str, AddedKind] | None = None
+    enforced_namespaces: tuple[str, ...] = ()
 
 
 def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Ruleset:
@@ -79,6 +80,7 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
     parts = read_parts(files)
     problems = list(parts.problems)
     declarations = _declare(parts, context, problems)
+    problems.extend(_missing_namespaces(parts, context, min(files, default="policy")))
     problems.extend(_inconsistencies(declarations))
     problems.extend(find_taken(declarations))
     rulebook = _compile_rules(parts, declarations, context)
@@ -99,6 +101,7 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
             if isinstance(origin, FromHeader)
         ),
         attributes=frozenset(attribute.name for route in routes for attribute in route.attributes),
+        namespaces=parts.namespaces,
         counts=_counts(parts),
         warnings=tuple(find_doubts(min(files, default="policy"), declarations, routes, rulebook)),
     )
@@ -112,6 +115,14 @@ def revision_of(files: Mapping[str, bytes]) -> PolicyRevision:
             digest.update(len(piece).to_bytes(8, "big"))
             digest.update(piece)
     return PolicyRevision(digest.hexdigest()[:_REVISION_DIGITS])
+
+
+def _missing_namespaces(parts: Parts, context: PolicyContext, file: str) -> Iterator[Problem]:
+    """Yield the namespaces that settings enforce and that are not there: nothing of them would be enforced."""
+    for name in context.enforced_namespaces:
+        if name not in parts.namespaces:
+            message = f"the settings enforce the namespace `{name}`, which no root policy declares"
+            yield Problem(file, 0, 0, message, "declare it, or remove it from `enforced_namespaces`")
 
 
 def _declare(parts: Parts, context: PolicyContext, problems: list[Problem]) -> list[Declaration]:

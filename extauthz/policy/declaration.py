@@ -154,6 +154,8 @@ def declare(
         target=target,
         verify=verify,
         credential=Credential(part.credential),
+        stale_proceeds=part.stale == "proceed",
+        signals_optional=part.signals == "optional",
         attributes=tuple(attributes),
         upgrades=frozenset(part.upgrades),
         preflight=part.preflight,

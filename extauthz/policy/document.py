@@ -157,6 +157,14 @@ class ResourcePart(Part):
     record: Record | None = Field(default=None, description="Whether every allow is recorded, or a sample.")
     preflight: StrictBool = Field(default=False, description="Answer CORS preflights without a credential.")
     forward: tuple[Text, ...] = Field(default=(), description="Other credential headers that may go upstream.")
+    stale: Literal["refuse", "proceed"] = Field(
+        default="refuse",
+        description="When what was revoked is not known well enough: refuse (`state_stale`), or go by what is known.",
+    )
+    signals: Literal["required", "optional"] = Field(
+        default="required",
+        description="When who reports about the caller is not heard: refuse (`signals_stale`), or go on.",
+    )
     attributes: dict[
         str, Annotated[AttributePart, BeforeValidator(_attribute, json_schema_input_type=str | AttributePart)]
     ] = Field(default={})

@@ -43,6 +43,7 @@ class Parts:
         rules: well-formed guards, forbids and permits.
         damaged: resources that are not well-formed but name themselves; rules may speak of them.
         grounds: where each file belongs, by its name; a file that belongs nowhere is not here.
+        namespaces: the host patterns of each namespace that the root declares.
         constants: what conditions can name, by namespace.
         windows: change windows by name, by namespace.
         problems: what is wrong.
@@ -52,6 +53,7 @@ class Parts:
     rules: list[tuple[RulePart, Written]] = field(default_factory=list)
     damaged: list[TargetName] = field(default_factory=list)
     grounds: dict[str, Ground] = field(default_factory=dict)
+    namespaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
     constants: Mapping[str, Mapping[str, AttributeValue]] = field(default_factory=dict)
     windows: Mapping[str, Mapping[str, Window]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -75,6 +77,7 @@ def read_parts(files: Mapping[str, bytes]) -> Parts:
             if head is not None:
                 heads.append(head)
     parts.grounds = find_grounds(heads, parts.problems)
+    parts.namespaces = {name: part.hosts for head, _ in heads if head.root for name, part in head.namespaces.items()}
     named = [(parts.ground_of(written).namespace, head, written) for head, written in heads]
     parts.constants = share_constants(named, parts.problems)
     lists = share_lists(named, parts.problems)

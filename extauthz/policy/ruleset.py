@@ -15,6 +15,8 @@ from extauthz.policy.names import PREFLIGHT_RULE
 from extauthz.policy.rules import RouteRules
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from extauthz.errors import Problem
     from extauthz.ids import PolicyRevision, RuleId
     from extauthz.model.decision import Target
@@ -36,6 +38,8 @@ class Route:
         credential: how callers prove who they are.
         rules: every rule that concerns the target.
         revalidate: how old, in seconds, an issuer's word about a token may be here; None where any will do.
+        stale_proceeds: whether decisions go on while what was revoked is not known well enough.
+        signals_optional: whether decisions go on while who reports about the caller is not heard.
         attributes: how the resource's attributes are read.
         upgrades: lower-case protocols that may be upgraded to.
         preflight: whether a CORS preflight for it is answered without a credential.
@@ -48,6 +52,8 @@ class Route:
     credential: Credential = Credential.BEARER
     rules: RouteRules = field(default_factory=RouteRules)
     revalidate: float | None = None
+    stale_proceeds: bool = False
+    signals_optional: bool = False
     attributes: tuple[Attribute, ...] = ()
     upgrades: frozenset[str] = frozenset()
     preflight: bool = False
@@ -92,6 +98,7 @@ class Ruleset:
         index: routes by host, path and method.
         headers_read: lower-case names of the headers that some resource reads an attribute from.
         attributes: names of the attributes that some resource has.
+        namespaces: the host patterns of each namespace.
         counts: how much it declares.
         warnings: what is allowed but probably not meant.
     """
@@ -100,6 +107,7 @@ class Ruleset:
     index: Index[Route | Fork]
     headers_read: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
+    namespaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     warnings: tuple[Problem, ...] = ()
 

@@ -27,11 +27,12 @@ class Report:
 
     def to_message(self) -> Message:
         """Return it as JSON."""
-        return asdict(self)
+        return {**asdict(self), "addresses": list(self.addresses)}
 
     @classmethod
     def from_message(cls, message: Any) -> Self:
         """Return what `to_message` made; members of other types count as empty."""
+        message = message if isinstance(message, dict) else {}
         texts = {name: message.get(name) for name in ("metrics", "engine", "policy")}
         addresses = message.get("addresses")
         return cls(

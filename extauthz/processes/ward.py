@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 PROGRAM: Final = "extauthz.processes.child"
+
+LAST_WORDS_SECONDS: Final = 1.0
+"""For a child that has hung up to end by itself: its exit code says more than that we killed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +220,9 @@ class Ward:
         self._pause = min(self._pause * 2, self._pace.longest_pause)
 
     def _end(self, life: _Life) -> None:
+        if life.channel.closed:
+            with suppress(subprocess.TimeoutExpired):
+                life.process.wait(LAST_WORDS_SECONDS)
         if life.process.poll() is None:
             life.process.kill()
         self.exit_code = life.process.wait()

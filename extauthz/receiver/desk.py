@@ -106,6 +106,9 @@ def word_of(desk: Desk, stream: str, token: str) -> Word:
     except ExtAuthzError as error:
         _log.warning("an event could not be handed over", stream=stream, problem=str(error))
         return Said(UNAVAILABLE)
+    except Exception as error:  # noqa: BLE001 — whatever nobody foresaw, the event is not confirmed and comes again
+        _log.exception("an event could not be handed over", stream=stream, error=type(error).__name__)
+        return Said(UNAVAILABLE)
     if word.status == ACCEPTED:
         return word
     return word if word.status == REFUSED and word.err in ERRORS else Said(UNAVAILABLE)

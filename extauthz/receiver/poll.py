@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import structlog
 
-from extauthz.errors import ExtAuthzError, FetchError, StrictJsonError
+from extauthz.errors import AnswerError, FetchError, StrictJsonError
 from extauthz.limits import MAX_EVENT_ID_CHARACTERS, MAX_POLL_BYTES
 from extauthz.receiver.backoff import Backoff, retry_after
 from extauthz.receiver.bearer import bearer_of
 from extauthz.receiver.desk import ACCEPTED, REFUSED, word_of
+from extauthz.server.breaker import random_share
 from extauthz.server.fetch import Ask
 from extauthz.strictjson import load_object
 
@@ -39,7 +40,10 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-_STATUSES: Final = frozenset({200, 429, 503})
+_OK: Final = 200
+_STATUSES: Final = frozenset({_OK, 429, 503})
+_HELD: Final = 0.9
+"""Share of the time for a poll after which one without an answer may have been held open."""
 _NOT_A_TOKEN: Final = {"err": "invalid_request", "description": "This is not a security event token."}
 
 
@@ -62,7 +66,7 @@ class Poller:
         clock: only its monotonic side is read.
         plain_http: whether `http` is allowed beyond loopback.
         chance: returns a factor for a pause, between 0.5 and 1.
-        stopping: whether to take no more events.
+        stopping: set when no more events are to be taken.
     """
 
     def __init__(  # noqa: PLR0913 — each is an argument of its own
@@ -74,7 +78,7 @@ class Poller:
         desk: Desk,
         clock: Clock,
         plain_http: bool = False,
-        chance: Callable[[], float] | None = None,
+        chance: Callable[[], float] = random_share,
         stopping: threading.Event | None = None,
     ) -> None:
         self._stream = stream
@@ -84,32 +88,30 @@ class Poller:
         self._clock = clock
         self._plain_http = plain_http
         self._stopping = stopping or threading.Event()
-        self._backoff = Backoff(settings.interval, chance)
+        self._backoff = Backoff(chance)
         self._owed = _Owed()
         self._before: frozenset[str] = frozenset()
         self._holds = True
         """Whether the transmitter may hold the next poll open."""
-
-    def run(self) -> None:
-        """Poll until told to stop."""
-        while not self._stopping.is_set():
-            self._stopping.wait(self.step())
 
     def step(self) -> float:
         """Poll once; return the seconds to wait before the next poll. Never raises an error of ours."""
         began = self._clock.monotonic()
         try:
             reply = self._poll()
-            answer = _read(reply) if reply.status == 200 else None  # noqa: PLR2004 — 200 is an answer
+            if reply.status != _OK:
+                return self._failed(f"answered with status {reply.status}", at_least=retry_after(reply.headers))
+            answer = _read(reply)
         except FetchError as error:
-            return self._failed(str(error), began)
-        if answer is None:
-            wait = retry_after(reply.headers)
-            return self._failed(f"answered with status {reply.status}", began, at_least=wait)
+            if isinstance(error, AnswerError):
+                self._owed = _Owed()  # What it complains of may be what it was told; events come again without it.
+            if self._holds and self._clock.monotonic() - began >= _HELD * self._settings.timeout:
+                self._holds = False
+                return 0.0
+            return self._failed(str(error))
         self._holds = True
         self._owed = _Owed()
-        all_taken = self._take(answer)
-        if not all_taken:
+        if not self._take(answer):
             return self._backoff.failed()
         if self._backoff.succeeded():
             _log.info("the transmitter answers again", stream=self._stream)
@@ -160,11 +162,8 @@ class Poller:
                 return False
         return True
 
-    def _failed(self, problem: str, began: float, *, at_least: float = 0.0) -> float:
+    def _failed(self, problem: str, *, at_least: float = 0.0) -> float:
         """Note a poll that brought nothing; return the seconds to wait."""
-        if self._holds and self._clock.monotonic() - began >= self._settings.timeout:
-            self._holds = False
-            return 0.0
         pause = max(self._backoff.failed(), at_least)
         _log.warning("events could not be fetched", stream=self._stream, problem=problem, again_in=round(pause, 1))
         return pause
@@ -189,30 +188,3 @@ def _read(reply: Reply) -> dict[str, Any]:
         message = "an event has no name, or one that is too long"
         raise FetchError(message)
     return sets
-
-
-class PollThread:
-    """Polls in the background.
-
-    Args:
-        stream: name of the stream.
-        poller: what is done.
-        stopping: the poller's.
-    """
-
-    def __init__(self, stream: str, poller: Poller, stopping: threading.Event) -> None:
-        self._stopping = stopping
-        self._thread = threading.Thread(target=poller.run, name=f"poll {stream}", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def stop(self, wait: float) -> None:
-        """End; a poll under way may be held open for longer than `wait` seconds and is then abandoned."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(wait)
-
-
-__all__ = ["ExtAuthzError", "PollThread", "Poller"]

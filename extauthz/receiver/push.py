@@ -95,6 +95,16 @@ class PushReceiver:
         self._thread.start()
         _log.info("events are taken", address=self.address, streams=self._streams)
 
+    def check(self, within: float) -> str:
+        """Return what is wrong, empty when connections are being accepted.
+
+        Args:
+            within: seconds in which it must have been busy with that.
+        """
+        if not self._thread.is_alive():
+            return "the receiver has stopped"
+        return "" if self._server.idle() <= within else "the receiver accepts no connections"
+
     def stop(self, drain: float = _DRAIN_SECONDS) -> None:
         """Take no more events; those under way have `drain` seconds. What is not confirmed is sent again."""
         if self._thread.is_alive():

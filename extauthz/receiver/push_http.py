@@ -105,7 +105,16 @@ class PushServer(ThreadingHTTPServer):
         self._tls = tls
         self._most = most
         self._places = threading.BoundedSemaphore(most)
+        self._looked_at = terms.clock.monotonic()
         super().__init__((place.host, place.port), _Handler)
+
+    def service_actions(self) -> None:
+        """Note that the thread that accepts connections does so; it comes by here several times a second."""
+        self._looked_at = self.terms.clock.monotonic()
+
+    def idle(self) -> float:
+        """Return the seconds since that thread was last seen."""
+        return self.terms.clock.monotonic() - self._looked_at
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Accept a connection; its TLS handshake is done on its own thread, in its own time."""

@@ -9,5 +9,4 @@
 - `proxies.py`: which proxy asks.
 - `check.py`: one question from bytes to bytes: clock, core, fetches within the deadline, record, answer.
 - `follower.py`: what stands in files, swapped in one assignment; `policy_loader.py` and `registry_loader.py` use it.
-- `lifecycle.py`: signals and drain.
 """

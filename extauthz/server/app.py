@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from extauthz.server.holdings import Holdings
     from extauthz.server.keys import IssuerKeys
     from extauthz.server.shadow_loader import FollowedShadow
-    from extauthz.server.statekeeper import StateKeeper
+    from extauthz.server.stateholdings import StateHoldings
 
 _log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ takes its place, the better."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parts:
     records: RecordWriter
-    state: StateKeeper
+    state: StateHoldings
     keys: IssuerKeys
     live: LivePolicy
     loader: PolicyLoader
@@ -117,6 +117,11 @@ class Application:
     def readiness(self) -> Readiness:
         """Return whether questions are answered on their merits."""
         return _readiness(self._parts, draining=self._draining.is_set())
+
+    @property
+    def state(self) -> StateHoldings:
+        """Return what rests on the state."""
+        return self._parts.state
 
     @property
     def serving(self) -> Serving:
@@ -199,6 +204,7 @@ def build(
     *,
     on_death: Callable[[], object] = end_process,
     turn: int | None = None,
+    spender: Spender | None = None,
 ) -> Application:
     """Return a server for `settings` that has not started yet.
 
@@ -207,19 +213,25 @@ def build(
         clock: wall clock and stopwatch; the system's when None.
         on_death: called, after the records have been written, when questions can no longer be answered.
         turn: shared with other processes on the same standard output; see `audit/target.py`.
+        spender: who spends for us and keeps the state up; None where nobody does.
 
     Raises:
         ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
     """
     judge_listeners(settings)
     with ExitStack() as undo:
-        application = _build(settings, clock or SystemClock(), undo, on_death, turn)
+        application = _build(settings, clock or SystemClock(), undo, on_death, turn, spender)
         undo.pop_all()
     return application
 
 
-def _build(
-    settings: Settings, clock: Clock, undo: ExitStack, on_death: Callable[[], object], turn: int | None
+def _build(  # noqa: PLR0913, PLR0917 — as `build`, and what closes it
+    settings: Settings,
+    clock: Clock,
+    undo: ExitStack,
+    on_death: Callable[[], object],
+    turn: int | None,
+    spender: Spender | None,
 ) -> Application:
     """Return the server; `undo` closes what was opened when something later fails."""
     metrics = Metrics()
@@ -230,10 +242,10 @@ def _build(
     proxies = ProxyRegistry(settings)
     records = _open_records(settings, metrics, turn)
     undo.callback(records.close, 0.0)
-    holdings = open_holdings(settings, clock, metrics)
+    holdings = open_holdings(settings, clock, metrics, spender)
     live = LivePolicy()
     context = policy_context(settings)
-    shadow = open_shadow(settings, context, NOTHING)
+    shadow = open_shadow(settings, context, holdings.state.facts)
     undo.callback(shadow.stop)
     checker = _checker(settings, holdings, live=live, shadow=shadow, records=records, metrics=metrics, clock=clock)
 
@@ -246,6 +258,7 @@ def _build(
     metrics.engine_chosen(engine.name)
 
     def can_decide() -> str:
+        holdings.state.freshen()  # Where nobody asks, nobody has looked for the newest beat.
         return _lack(live, holdings.registry, holdings.views, clock)
 
     def tell_health() -> None:
@@ -298,9 +311,15 @@ def _checker(  # noqa: PLR0913 — the parts that a decision passes through
         spender=holdings.state.spender,
         uses=holdings.state.uses,
         shadow=shadow,
-        observing=Observing(settings.enforced_hosts) if settings.mode == "observe" else None,
+        observing=_observing(settings),
     )
     return Checker(rim, deadline=settings.server.deadline, refuse_unrecorded=settings.records.overflow == "refuse")
+
+
+def _observing(settings: Settings) -> Observing | None:
+    if settings.mode == "enforce":
+        return None
+    return Observing(settings.enforced_hosts, settings.enforced_namespaces)
 
 
 def _loaders(  # noqa: PLR0913 — what is loaded, where to, and who is told

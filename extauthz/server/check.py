@@ -254,7 +254,7 @@ class Checker:
     def _last_resort(self, proxy: Proxy | None) -> bytes:
         """Return the fixed answer for when none can be made."""
         observing = self._rim.observing
-        observed = observing is not None and observing.covers(proxy.name if proxy else "", None)
+        observed = observing is not None and observing.covers(proxy.name if proxy else "", None, None)
         return LET_THROUGH if observed else UNANSWERABLE
 
     def _ask(self, question: _Question, evidence: Evidence) -> pipeline.Answer | NeedsEvidence:
@@ -310,7 +310,7 @@ class Checker:
                 rule=refused.rule,
                 inner=f"used up: {refused.kind}",
             )
-        decision = observe(replace(answer.decision, verdict=verdict), self._rim.observing)
+        decision = observe(replace(answer.decision, verdict=verdict), self._rim.observing, question.ruleset)
         return pipeline.Answer(to_envoy(decision), decision)
 
     def _refusal(
@@ -323,7 +323,7 @@ class Checker:
             proxy=proxy.name if proxy else "",
             policy=ruleset.revision if ruleset else None,
         )
-        decision = observe(decision, self._rim.observing)
+        decision = observe(decision, self._rim.observing, ruleset)
         return pipeline.Answer(to_envoy(decision), decision)
 
     def _settle(self, answer: pipeline.Answer, started: float) -> bytes:

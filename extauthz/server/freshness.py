@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from extauthz.clock import Instant
-from extauthz.model.standing_facts import Risk, RiskLevel
+from extauthz.model.standing_facts import SCORES, Risk, RiskLevel
 from extauthz.model.state import FRESH_STATE, fresh_signals
 from extauthz.state.beat import read_beat
 from extauthz.state.signals import read_streams
@@ -32,9 +32,6 @@ BACKWARDS_SECONDS: Final = 1.0
 
 JUMP_SECONDS: Final = 1.0
 """How far the wall clock may move against the other one before it counts as another clock."""
-
-SCORES: Final[Mapping[RiskLevel, int]] = {RiskLevel.LOW: 0, RiskLevel.MEDIUM: 50, RiskLevel.HIGH: 100}
-"""Scores of levels, where only a level is known."""
 
 _SILENT: Final = frozenset({"paused", "disabled"})
 """What a transmitter says of a stream on which nothing comes any more (SSF 1.0)."""
@@ -94,7 +91,7 @@ class Freshness:
     def read(self, query: Query) -> None:
         """Read what was heard last."""
         self._beat = read_beat(query)
-        self._heard = {stream.name: stream for stream in read_streams(query)} if self._streams else {}
+        self._heard = read_streams(query) if self._streams else {}
 
     def begin(self, epoch: int) -> None:
         """Give all freshness this epoch."""

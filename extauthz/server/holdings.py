@@ -14,11 +14,12 @@ from extauthz.server.epochs import UNHELD, Epochs
 from extauthz.server.evidence import IssuerEvidence
 from extauthz.server.nonces import nonces_from
 from extauthz.server.profiles import from_settings
-from extauthz.server.statekeeper import StateKeeper
+from extauthz.server.stateholdings import StateHoldings
 
 if TYPE_CHECKING:
     from extauthz.clock import Clock
     from extauthz.config.settings import Settings
+    from extauthz.ports import Spender
     from extauthz.telemetry.metrics import Metrics
 
 
@@ -28,28 +29,35 @@ class Holdings:
 
     Attributes:
         issuers: keys, introspection answers and status lists, and what fetches them.
-        state: the state store: API keys, and what can be used up.
+        state: what rests on the state file: what was taken away, facts, API keys, and what can be used up.
         authorities: certificate authorities from files.
         registry: declared identities and role bindings.
         views: all of it, as the core sees it.
     """
 
     issuers: IssuerEvidence
-    state: StateKeeper
+    state: StateHoldings
     authorities: AuthorityFiles
     registry: LiveRegistry
     views: Views
 
 
-def open_holdings(settings: Settings, clock: Clock, metrics: Metrics) -> Holdings:
+def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: Spender | None = None) -> Holdings:
     """Return what is held by these settings; nothing of it runs yet.
+
+    Args:
+        settings: in force.
+        clock: wall clock, stopwatch, and the clock that counts from the machine's start.
+        metrics: told of what is held.
+        spender: who spends for us and keeps the state up; None for the keeper's process where there are workers, else
+            for doing it here.
 
     Raises:
         ConfigError: a file that the settings name cannot be used.
     """
     issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics)
     authorities = AuthorityFiles(authority_files(settings))
-    state = StateKeeper(settings.state, clock)
+    state = StateHoldings(settings, clock, spender, metrics.state.alarm)
     metrics.follow_state(state.counts)
     registry = LiveRegistry(None if settings.registry.paths else Registry())
     epochs = Epochs(
@@ -59,7 +67,8 @@ def open_holdings(settings: Settings, clock: Clock, metrics: Metrics) -> Holding
             "registry": registry.epoch,
             "authorities": authorities.epoch,
             **state.epochs,
-        }
+        },
+        state.freshen,
     )
     views = Views(
         keys=issuers.keys,
@@ -71,5 +80,7 @@ def open_holdings(settings: Settings, clock: Clock, metrics: Metrics) -> Holding
         nonces=nonces_from(settings),
         authorities=authorities,
         registry=registry,
+        state=state.facts,
+        restrictions=state.restrictions,
     )
     return Holdings(issuers=issuers, state=state, authorities=authorities, registry=registry, views=views)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from extauthz.jose.keyset import JWT_SVIDS, SIGNATURES
 from extauthz.ports import Fetched, KeysOf
+from extauthz.server.discovery import discovery_locations
 from extauthz.server.keyorigin import origin_of
 from extauthz.server.keyrefresh import IssuerRefresh
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from extauthz.config.issuers import IssuerSettings
     from extauthz.ports import Need, VerificationKey
     from extauthz.server.fetch import Fetch
+    from extauthz.server.keyorigin import Locations
 
 
 def _ignore(_issuer: str, _outcome: Fetched) -> None:
@@ -43,9 +45,10 @@ class IssuerKeys:
         clock: for ages and intervals; only its monotonic side is read.
         fetch_slots: decisions that may wait for one issuer at a time.
         on_fetch: called with issuer and outcome after every fetch, from the issuer's thread; must not raise.
+        locations: where an issuer's discovery document may be.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — whose, from where, by what
         self,
         issuers: Sequence[IssuerSettings],
         *,
@@ -53,6 +56,7 @@ class IssuerKeys:
         clock: Clock,
         fetch_slots: int,
         on_fetch: Callable[[str, Fetched], None] = _ignore,
+        locations: Locations = discovery_locations,
     ) -> None:
         self._clock = clock
         self._issuers = {
@@ -60,7 +64,7 @@ class IssuerKeys:
                 each.issuer,
                 each.keys,
                 each.algorithms,
-                origin=origin_of(each.issuer, each.keys, fetch, clock),
+                origin=origin_of(each.issuer, each.keys, fetch, clock, locations),
                 clock=clock,
                 fetch_slots=fetch_slots,
                 on_fetch=on_fetch,

@@ -35,4 +35,5 @@ def policy_context(settings: Settings) -> PolicyContext:
         acr=settings.acr,
         spends=settings.state is not None,
         plugins=load_plugins(settings.plugins),
+        enforced_namespaces=settings.enforced_namespaces,
     )

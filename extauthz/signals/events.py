@@ -136,18 +136,10 @@ def _judge(kind: str, change: Change, subject: Subject, rules: StreamRules) -> t
         targets = bind_targets(kind, subject.targets, rules)
     except OutsideError as error:
         return Outcome.OUTSIDE_AUTHORITY, str(error), ()
-    problem = change.problem or subject.problem or _misfit(change, subject)
+    problem = change.problem or subject.problem
+    if not problem and not change.puts and not subject.whole:
+        problem = "it would lift more than the subject says"
     return (Outcome.NOT_APPLICABLE, problem, ()) if problem else (Outcome.APPLIED, "", targets)
-
-
-def _misfit(change: Change, subject: Subject) -> str:
-    """Return why a change cannot be made to targets that are known; empty when it can."""
-    if not change.puts and not subject.whole:
-        return "it would lift more than the subject says"
-    named = {target.mark.form for target in subject.targets}
-    if Effect.NONCOMPLIANT in (*change.puts, *change.lifts) and named != {Form.DEVICE}:
-        return "the subject names no device"
-    return ""
 
 
 def _event_at(token: EventToken, latest: float) -> Instant:

@@ -7,9 +7,10 @@
    that the stream may report about; with several it would be a guess. A SPIFFE ID names the workload.
 3. A user who is named in any other way (`email`, `phone_number`, …) is known to us only where the settings say that
    this is the caller's `sub` (`sub_formats`).
-4. Of several members the one that the event is about, or else the most specific one, is what a restriction is on; the
-   others have to be met as well, and a caller who says nothing about one meets it (SSF 1.0: a member that is missing on
-   either side matches anything).
+4. Of several members the most specific one is what a restriction is on; the others have to be met as well, and a caller
+   who says nothing about one meets it (SSF 1.0: a member that is missing on either side matches anything). Callers who
+   do not say the most specific one themselves are not hit: otherwise the end of one session would be that of every token
+   without a session.
 5. Members that we have no use for are passed over, because that is how complex subjects match. Unless they are
    critical: then the event is discarded. Or unless they are ones we know, in a form we cannot compare, and what is left
    is a tenant or a client: then it would hit many instead of one, and the event names nobody for us.
@@ -108,7 +109,7 @@ def read_subject(subject: Mapping[str, Any], rules: StreamRules, principal: str 
     if critical:
         return Subject(critical=critical[0])
     ways = product(*(marks for marks in found.values() if marks))
-    targets = tuple(_target(way, principal) for way in islice(ways, MAX_EVENT_SUBJECTS) if way)
+    targets = tuple(_target(way) for way in islice(ways, MAX_EVENT_SUBJECTS) if way)
     individual = not any(target.mark.form in _SETS for target in targets)
     problem = _problem(named, passed_over, targets, individual=individual)
     if problem:
@@ -152,10 +153,8 @@ def _trust_domain(workload: str) -> str:
     return _SPIFFE + workload.removeprefix(_SPIFFE).partition("/")[0]
 
 
-def _target(way: tuple[Mark, ...], principal: str) -> Target:
-    first = MEMBERS.get(principal) if principal != USER else None
-    order = [form for form in (first, *_SPECIFIC) if form is not None]
-    mark, *also = sorted(way, key=lambda each: order.index(each.form))
+def _target(way: tuple[Mark, ...]) -> Target:
+    mark, *also = sorted(way, key=lambda each: _SPECIFIC.index(each.form))
     return Target(mark, tuple(also))
 
 

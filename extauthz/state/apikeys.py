@@ -168,9 +168,7 @@ def note_uses(connection: sqlite3.Connection, uses: Mapping[str, Instant]) -> No
     )
 
 
-def _change(
-    connection: sqlite3.Connection, key_id: str, change: str, values: tuple[object, ...], seal: Seal
-) -> None:
+def _change(connection: sqlite3.Connection, key_id: str, change: str, values: tuple[object, ...], seal: Seal) -> None:
     """Change a row and seal it anew, if it was sealed by us before: what was forged stays forged."""
     row = connection.execute(_FIND, (key_id,)).fetchone()
     ours = row is not None and seal.holds(row[-1], _KIND, *row[:-1])

@@ -18,8 +18,9 @@ RESTRICTION: Final = "restriction"
 FACT: Final = "fact"
 _FORGOTTEN: Final = "_forgotten"
 
-CHANGE_ROWS: Final = tuple(
-    f"INSERT INTO changes VALUES ('{kind}{suffix}', 0)" for kind in (RESTRICTION, FACT) for suffix in ("", _FORGOTTEN)
+CHANGE_ROWS: Final = (
+    "INSERT INTO changes VALUES ('restriction', 0), ('restriction_forgotten', 0)",
+    "INSERT INTO changes VALUES ('fact', 0), ('fact_forgotten', 0)",
 )
 
 
@@ -49,14 +50,12 @@ def newest_number(connection: sqlite3.Connection, kind: str) -> int:
 
 def note_forgotten(connection: sqlite3.Connection, kind: str, number: int) -> None:
     """Note that rows up to change `number` may have been removed; inside a transaction."""
-    connection.execute(
-        "UPDATE changes SET number = max(number, ?) WHERE kind = ?", (number, kind + _FORGOTTEN)
-    )
+    connection.execute("UPDATE changes SET number = max(number, ?) WHERE kind = ?", (number, kind + _FORGOTTEN))
 
 
 def read_numbers(query: Query) -> dict[str, int]:
     """Return the newest number of every kind."""
-    return {kind: number for kind, number in query("SELECT kind, number FROM changes", ())}
+    return dict(query("SELECT kind, number FROM changes", ()))
 
 
 def read_changed(query: Query, kind: str, statement: str, since: int, limit: int) -> ChangedNames:

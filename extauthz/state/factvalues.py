@@ -80,9 +80,7 @@ class _Task(_Value):
 
     def value(self) -> Task:
         names = {name: frozenset(values) for name, values in self.names.items()}
-        return Task(
-            id=self.id, may=frozenset(self.may), names=MappingProxyType(names), until=Instant(self.until)
-        )
+        return Task(id=self.id, may=frozenset(self.may), names=MappingProxyType(names), until=Instant(self.until))
 
 
 class _Risk(_Value):

@@ -101,7 +101,7 @@ def apply_restrictions(
     return Applied(newest_number(connection, RESTRICTION), tuple(changed))
 
 
-def lift(
+def lift(  # noqa: PLR0913 — each is a field of the word
     row: Restriction, at: Instant, until: Instant, *, signal: str = "", by: str = "", reason: str = ""
 ) -> Restriction:
     """Return the word that lifts what `row` says: at `at`, or just after the event where that is later."""
@@ -150,9 +150,7 @@ def list_restrictions(  # noqa: PLR0913 — each narrows the list
     """
     found: list[Restriction] = []
     target = "name = ?1 AND" if mark is not None else ""
-    statement = (
-        f"{_SELECT} WHERE {target} changed < ?2 AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?4"
-    )
+    statement = f"{_SELECT} WHERE {target} changed < ?2 AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?4"
     before = _NEWEST
     while len(found) < limit:
         rows = query(statement, (mark.name.of if mark is not None else None, before, source, limit))

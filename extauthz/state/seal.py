@@ -12,8 +12,7 @@ import hmac
 import os
 import struct
 from contextlib import suppress
-from pathlib import Path
-from stat import S_IMODE, S_ISREG
+from stat import S_IMODE
 from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import StateError
@@ -21,6 +20,7 @@ from extauthz.ids import new_random_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from extauthz.state.follower import Query
 
@@ -64,8 +64,13 @@ class Seal:
 
 def open_seal(query: Query, key: bytes) -> Seal:
     """Return the seal of a state file, which contains its incarnation."""
+    return Seal(key, read_incarnation(query))
+
+
+def read_incarnation(query: Query) -> bytes:
+    """Return what tells a state file from every other."""
     ((incarnation,),) = query("SELECT value FROM meta WHERE name = 'incarnation'", ())
-    return Seal(key, incarnation if isinstance(incarnation, bytes) else b"")
+    return incarnation if isinstance(incarnation, bytes) else b""
 
 
 def default_key_file(path: Path) -> Path:
@@ -82,7 +87,7 @@ def read_key(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            text = file.read(_MOST) if S_ISREG(status.st_mode) else b""
+            text = file.read(_MOST)
     except OSError as error:
         message = f"{path}: {error.strerror}; it holds the key that our records are sealed with, restore it"
         raise StateError(message) from error

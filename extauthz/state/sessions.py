@@ -161,7 +161,7 @@ def count_sessions(query: Query, marks: Sequence[Mark], also: Sequence[Mark], at
     limits = [_condition(mark, silent_is_met=True) for mark in also]
     where = [" OR ".join(condition for condition, _ in targets), *(condition for condition, _ in limits)]
     parameters = [value for _, values in (*targets, *limits) for value in values]
-    statement = "SELECT count(*) FROM sessions WHERE last_seen > ? AND (" + ") AND (".join(where) + ")"
+    statement = "SELECT count(*) FROM sessions WHERE last_seen > ? AND (" + ") AND (".join(where) + ")"  # noqa: S608 — column names of this module, values are parameters
     ((count,),) = query(statement, (at - IDLE_SECONDS, *parameters))
     return int(count)
 

@@ -100,7 +100,7 @@ class StreamHeard:
     status_at: Instant | None = None
 
 
-def remember(  # noqa: PLR0913 — each is a column
+def remember(  # noqa: PLR0913, PLR0917 — each is a column
     connection: sqlite3.Connection,
     action: Action,
     outcome: str,
@@ -155,7 +155,7 @@ def collect_signals(connection: sqlite3.Connection, at: Instant, limit: int) -> 
     return done.rowcount
 
 
-def hold(  # noqa: PLR0913 — each is a column
+def hold(  # noqa: PLR0913, PLR0917 — each is a column
     connection: sqlite3.Connection,
     name: str,
     action: Action,

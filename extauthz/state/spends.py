@@ -57,8 +57,8 @@ _FORGOTTEN_AT_LEAST: Final = 64
 _REMOVE: Final = (
     "DELETE FROM spends WHERE name IN (SELECT name FROM spends WHERE until <= ? LIMIT ?)",
     "DELETE FROM spent_questions WHERE name IN (SELECT name FROM spent_questions WHERE until <= ? LIMIT ?)",
-    "DELETE FROM spend_members WHERE (name, member) IN"
-    " (SELECT name, member FROM spend_members WHERE until <= ? LIMIT ?)",
+    """DELETE FROM spend_members WHERE (name, member) IN
+        (SELECT name, member FROM spend_members WHERE until <= ? LIMIT ?)""",
 )
 _USE: Final = (
     "INSERT INTO spends VALUES (?1, 1, ?2) ON CONFLICT (name) DO UPDATE SET"

@@ -80,4 +80,3 @@ class StateWriter:
         except sqlite3.Error as error:
             self._held.drop()
             raise to_state_error(self._path, error) from error
-

@@ -38,8 +38,9 @@ def test_settings_load(block: str) -> None:
 
 def test_enforced_hosts_mean_nothing_when_all_are_enforced() -> None:
     """A slip in `mode` must not leave somebody believing that only some hosts are enforced."""
-    with pytest.raises(ValueError, match="enforced_hosts"):
-        Settings.model_validate({"policy": ["p"], "enforced_hosts": ["a.example"]})
+    for name in ("enforced_hosts", "enforced_namespaces"):
+        with pytest.raises(ValueError, match=f"{name}: everything is enforced"):
+            Settings.model_validate({"policy": ["p"], name: ["a"]})
 
 
 @pytest.mark.parametrize("host", ["", "https://a.example", "a.example/x", "*.*.example", "*", "a example"])

@@ -143,6 +143,16 @@ def test_observe_propose_replay_enforce(tmp_path: Path) -> None:
         assert stage.edge.send(Ask(path="/v1/reports/2041", headers=elsewhere)).status == 200
         assert stage.edge.send(Ask(path="/v1/..%2f", headers=elsewhere)).reason == "malformed_request"
 
+    # 4b. Enforce one namespace: the same policy as a team's file.
+    root, team = tmp_path / "root.yaml", tmp_path / "team.yaml"
+    root.write_text("root: true\nowner: platform\nnamespaces: {api: {hosts: [api.example.com], owner: team-api}}\n")
+    team.write_text("namespace: api\n" + proposed.read_text())
+    company.settings = {"mode": "observe", "enforced_namespaces": ["api"], "policy": [str(root), str(team)]}
+    with company.run() as stage:
+        assert {stage.edge.send(ask).status for ask in traffic(stage)} == {200}
+        assert stage.edge.send(Ask(path="/v1/reports/2041")).reason == "no_credentials"
+        assert stage.edge.send(Ask(path="/v1/reports/2041", headers=elsewhere)).status == 200
+
     # 5. Enforce.
     company.settings = {}
     with company.run() as stage:

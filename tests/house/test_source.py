@@ -21,6 +21,8 @@ BOUNDARIES = (
     "extauthz/server/",
     "extauthz/response/to_envoy.py",
     "extauthz/policy/requirements/plugin.py",
+    "extauthz/receiver/desk.py",
+    "extauthz/receiver/background.py",
 )
 """Who may catch everything: each turns what it caught into a denial or keeps a thread alive that decisions need."""
 MEETS_THE_WORLD = (

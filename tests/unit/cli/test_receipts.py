@@ -31,10 +31,11 @@ DONE = Receipt(
 
 def test_it_is_in_force_everywhere() -> None:
     """One line, with everything that somebody asks in the night."""
-    assert list(lines_of(DONE)) == [
+    (line,) = lines_of(DONE)
+    assert line == (
         "in force on 4/4 workers, 2/2 replicas after 3.1 ms; 12 live sessions; "
         "long-lived streams that may still be open: feed, chat"
-    ]
+    )
     assert exit_code_of(DONE) == 0
     assert to_answer(DONE)["in_force_everywhere"] is True
 
@@ -92,7 +93,9 @@ def test_the_wire_keeps_it(receipt: Receipt) -> None:
     assert from_document({**document, "later": 1}) == receipt
 
 
-@pytest.mark.parametrize("answer", [{}, {"receipt": None}, {"receipt": {"id": "a"}}, {"receipt": {**to_document(DONE), "number": "7"}}])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer", [{}, {"receipt": None}, {"receipt": {"id": "a"}}, {"receipt": {**to_document(DONE), "number": "7"}}]
+)
 def test_what_is_no_receipt(answer: dict[str, object]) -> None:
     """It is never taken for one that says yes."""
     with pytest.raises(ValueError, match="a receipt"):

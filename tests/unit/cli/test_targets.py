@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extauthz.cli.targets import API_KEYS, as_typed, describe, mark_of, mark_of_token, read_token
-from extauthz.identity.keyformat import make_key_text
+from extauthz.identity.keyformat import ID_BYTES, SECRET_BYTES, make_key_text
 from extauthz.model.restriction import Form, Mark
 
 if TYPE_CHECKING:
@@ -22,7 +22,8 @@ ISSUER = "https://issuer.example"
 OTHER = "https://other.example"
 PRINT = "ab" * 32
 COLONS = ":".join(["AB"] * 32)
-KEY = make_key_text(b"i" * 9, b"s" * 32)
+BASE64URL = base64.urlsafe_b64encode(bytes.fromhex(PRINT)).decode().rstrip("=")
+KEY = make_key_text(b"i" * ID_BYTES, b"s" * SECRET_BYTES)
 
 
 def token_of(claims: dict[str, object]) -> str:
@@ -40,13 +41,13 @@ def token_of(claims: dict[str, object]) -> str:
         (Form.WORKLOAD, "spiffe://a/b", None, Mark(Form.WORKLOAD, "", "spiffe://a/b")),
         (Form.CERTIFICATE, PRINT, None, Mark(Form.CERTIFICATE, "", PRINT)),
         (Form.CERTIFICATE, f"sha256 Fingerprint={COLONS}", None, Mark(Form.CERTIFICATE, "", PRINT)),
-        (Form.CERTIFICATE, base64.urlsafe_b64encode(bytes.fromhex(PRINT)).decode().rstrip("="), None, Mark(Form.CERTIFICATE, "", PRINT)),
+        (Form.CERTIFICATE, BASE64URL, None, Mark(Form.CERTIFICATE, "", PRINT)),
         (Form.ISSUER, None, None, Mark(Form.ISSUER, ISSUER)),
         (Form.ISSUER, ISSUER, None, Mark(Form.ISSUER, ISSUER)),
         (Form.EVERYBODY, None, None, Mark(Form.EVERYBODY)),
         (Form.TOKEN, "abc", API_KEYS, Mark(Form.TOKEN, API_KEYS, "abc")),
     ],
-)  # fmt: skip
+)
 def test_targets(form: Form, name: str | None, issuer: str | None, mark: Mark) -> None:
     """The one configured issuer is meant where none is said; some targets say all by themselves."""
     assert mark_of(form, name, issuer, (ISSUER,)) == mark

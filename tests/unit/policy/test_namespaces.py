@@ -54,6 +54,15 @@ def compile_all(**changed: str) -> Ruleset:
     return compile_policy({f"{name}.yaml": dedent(text).encode() for name, text in files.items()}, PolicyContext())
 
 
+def test_settings_can_only_enforce_namespaces_that_are_there() -> None:
+    """A namespace whose name is misspelt would be enforced nowhere, so that policy is kept out."""
+    files = {"root.yaml": ROOT.encode(), "billing.yaml": BILLING.encode()}
+    ruleset = compile_policy(files, PolicyContext(enforced_namespaces=("billing", "docs")))
+    assert ruleset.namespaces["billing"] == ("billing.example.com", "*.pay.example.com")
+    with pytest.raises(PolicyError, match="enforce the namespace `biling`, which no root policy declares"):
+        compile_policy(files, PolicyContext(enforced_namespaces=("biling",)))
+
+
 def problems_of(**changed: str) -> list[str]:
     """Return the problems as `file:line message`."""
     with pytest.raises(PolicyError) as caught:

@@ -43,7 +43,7 @@ def test_metrics_and_life_are_told(address: str) -> None:
     """On IPv4 and IPv6; a query does not matter."""
     with serving(Readiness(ready=False), address) as server:
         assert get(server, "/metrics?x=1") == (200, "some_metric 1\n")
-        assert get(server, "/healthz") == (200, "alive\n")
+        assert get(server, "/livez") == get(server, "/healthz") == (200, "alive\n")
 
 
 def test_readiness_tells_what_is_missing() -> None:

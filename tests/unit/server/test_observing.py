@@ -185,6 +185,32 @@ def test_enforced_hosts_are_enforced() -> None:
     assert shell.checker.check(PING, PROXY) is UNANSWERABLE
 
 
+@pytest.mark.parametrize(
+    ("host", "observed"),
+    [
+        ("billing.example.com", False),
+        ("eu.pay.example.com", False),
+        ("other.example.com", False),
+        ("docs.example.com", True),
+        (None, False),
+    ],
+)
+def test_enforced_namespaces_are_enforced(host: str | None, observed: bool) -> None:
+    """All hosts of the namespace, beside the hosts that are named; and nothing is let through without a policy."""
+    root = """\
+root: true
+owner: o
+namespaces:
+  billing: {hosts: [billing.example.com, "*.pay.example.com"], owner: b}
+  docs: {hosts: docs.example.com, owner: d}
+"""
+    ruleset = compile_policy({"root.yaml": root.encode()}, PolicyContext())
+    observing = Observing(("other.example.com",), ("billing",))
+    assert observing.covers("edge", host, ruleset) is observed
+    assert observing.covers("edge", host, None) is False
+    assert observing.covers("", host, ruleset) is False
+
+
 def answer_to(decision: Any) -> CheckResponse:
     """Return the answer that Envoy reads."""
     return CheckResponse.FromString(to_envoy(decision))
@@ -193,7 +219,7 @@ def answer_to(decision: Any) -> CheckResponse:
 def test_the_upstream_sees_the_request_as_it_was() -> None:
     """Credentials stay, declared or not; forged headers of ours go, and nobody unproven gets any."""
     sent = request_with("cookie", "x-api-key", "x-extauthz-subject", "x.extauthz.role", query=(("access_token", "t"),))
-    decision = observe(replace(decision_of(DENY, request=sent), proxy="edge", identity=None), EVERYTHING)
+    decision = observe(replace(decision_of(DENY, request=sent), proxy="edge", identity=None), EVERYTHING, None)
     ok = answer_to(decision).ok_response
     assert {"x-extauthz-subject", "x_extauthz_subject", "x.extauthz.role"} <= set(ok.headers_to_remove)
     assert not {"cookie", "x-api-key", "authorization"} & set(ok.headers_to_remove)
@@ -204,7 +230,7 @@ def test_the_upstream_sees_the_request_as_it_was() -> None:
 
 def test_a_proven_caller_is_named_upstream() -> None:
     """Who it is was proven, whatever it may do."""
-    decision = observe(replace(decision_of(DENY), proxy="edge", identity=IDENTITY), EVERYTHING)
+    decision = observe(replace(decision_of(DENY), proxy="edge", identity=IDENTITY), EVERYTHING, None)
     assert ("x-extauthz-subject", "alice") in {
         (each.header.key, each.header.value) for each in answer_to(decision).ok_response.headers
     }
@@ -212,7 +238,9 @@ def test_a_proven_caller_is_named_upstream() -> None:
 
 def test_a_request_that_could_not_be_read_goes_through_without_forgeries() -> None:
     """What Envoy removes then does not depend on what was read."""
-    decision = observe(replace(decision_of(DENY, request=None), proxy="edge", target=None, identity=None), EVERYTHING)
+    decision = observe(
+        replace(decision_of(DENY, request=None), proxy="edge", target=None, identity=None), EVERYTHING, None
+    )
     answer = answer_to(decision)
     assert answer.status.code == 0
     assert "x-extauthz-subject" in answer.ok_response.headers_to_remove
@@ -225,7 +253,7 @@ def test_an_identity_that_fits_no_header_goes_through_without_one() -> None:
     subject = replace(IDENTITY.subject, subject="x" * 100_000)
     decision = replace(decision_of(ALLOW), proxy="edge", identity=replace(IDENTITY, subject=subject))
     assert to_envoy(decision) is UNANSWERABLE
-    assert to_envoy(observe(decision, EVERYTHING)) is LET_THROUGH
+    assert to_envoy(observe(decision, EVERYTHING, None)) is LET_THROUGH
     fixed = CheckResponse.FromString(LET_THROUGH)
     assert fixed.status.code == 0
     assert "x-extauthz-subject" in fixed.ok_response.headers_to_remove
@@ -264,5 +292,5 @@ def test_a_shadow_is_held_against_what_enforcing_would_do() -> None:
 def test_nothing_is_observed_unless_asked() -> None:
     """A decision stays as it is."""
     decision = replace(decision_of(DENY), proxy="edge")
-    assert observe(decision, None) is decision
-    assert observe(decision, EVERYTHING).observed == Observed(DENY)
+    assert observe(decision, None, None) is decision
+    assert observe(decision, EVERYTHING, None).observed == Observed(DENY)

@@ -1,0 +1,64 @@
+"""A child process that behaves as the name of its policy file says: the outside of what a supervisor looks after.
+
+`good` answers pings; `mute` answers the first only; `late` never says that it is up; `broken` ends with code 2;
+`short` ends when it is up; `hanging` hangs up and lives on; `deaf` does not stop; `unready` works and is not ready.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import threading
+
+from extauthz.processes.handover import Handover, unpack
+from extauthz.processes.mortal import die_with
+
+
+class _Stopped(Exception):
+    """The supervisor has said so, or is gone."""
+
+
+def main() -> int:
+    """Behave until told to stop."""
+    handover = unpack(sys.stdin.buffer)
+    die_with(handover.parent)
+    behaviour = str(handover.settings.policy[0])
+    if behaviour == "broken":
+        return 2
+    end = socket.socket(fileno=handover.channel)
+    if behaviour == "hanging":
+        end.close()
+        threading.Event().wait()
+    if behaviour != "late":
+        _say(end, up={"addresses": list(handover.addresses) or [f"127.0.0.1:{os.getpid()}"]})
+    if behaviour == "short":
+        return 0
+    try:
+        _serve(end, behaviour, handover)
+    except _Stopped:
+        return 0
+    return 1
+
+
+def _serve(end: socket.socket, behaviour: str, handover: Handover) -> None:
+    pongs = 0
+    for line in end.makefile("rb"):
+        order = json.loads(line)
+        if order["op"] == "stop" and behaviour != "deaf":
+            raise _Stopped
+        if order["op"] == "reload":
+            print("reload", handover.name, file=sys.stderr, flush=True)
+        if order["op"] == "ping" and (behaviour != "mute" or pongs == 0):
+            pongs += 1
+            ready = behaviour != "unready"
+            _say(end, pong=order["ping"], ready=ready, why_not="" if ready else "no policy", metrics=f"pongs {pongs}\n")
+
+
+def _say(end: socket.socket, **message: object) -> None:
+    end.sendall(json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
