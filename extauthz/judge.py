@@ -14,27 +14,31 @@ from extauthz.decision.facts import gather_facts
 from extauthz.decision.state import read_state
 from extauthz.errors import Refusal
 from extauthz.identity.credentials import find_bearer, find_dpop_token
+from extauthz.identity.restrictions import Trust, require_unrestricted
 from extauthz.ids import DecisionId
 from extauthz.ledger import Ledger
 from extauthz.model.decision import Decision
 from extauthz.model.identity import ANONYMOUS, Credential
 from extauthz.model.reason import Reason
+from extauthz.model.restriction import Restriction
 from extauthz.model.verdict import Allow, Deny
+from extauthz.nothing import NOTHING
 from extauthz.policy.evaluate import evaluate
 from extauthz.ports import NeedsEvidence
 from extauthz.request.bounds import require_within_bounds, require_within_tenants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from extauthz.clock import Instant
     from extauthz.model.facts import AttributeValue, Facts
     from extauthz.model.identity import Identity
     from extauthz.model.request import Request
+    from extauthz.model.restriction import Mark
     from extauthz.model.state import StateName
     from extauthz.model.verdict import Verdict
     from extauthz.policy.ruleset import Route, Ruleset
-    from extauthz.ports import StateSource
+    from extauthz.ports import RestrictionSource, StateSource
     from extauthz.request.bounds import Proxy
 
 PLACEHOLDER_ID = DecisionId("d-00000000000000000000")
@@ -94,10 +98,10 @@ TOOL_PROXY = "policy-tools"
 
 @dataclass(frozen=True, slots=True)
 class KnownState:
-    """Changeable facts that are given; implements `ports.StateSource`.
+    """Changeable facts that are given; implements `ports.StateSource` and `ports.RestrictionSource`.
 
     Attributes:
-        facts: by name; what is not here is not known.
+        facts: by name; what is not here is not known, and was not taken away.
     """
 
     facts: Mapping[StateName, object] = field(default_factory=dict)
@@ -106,6 +110,23 @@ class KnownState:
         """Return the fact; None when it is not known."""
         del at
         return self.facts.get(name)
+
+    def find_restrictions(self, marks: Sequence[Mark], at: Instant) -> tuple[Restriction, ...]:
+        """Return those that are given on any of `marks`."""
+        found = (self.facts.get(mark.name) for mark in marks)
+        return tuple(
+            each for each in found if isinstance(each, Restriction) and (each.until is None or at < each.until)
+        )
+
+    def is_state_fresh(self, at: Instant) -> bool:
+        """Return that it is: what is given is the truth."""
+        del at
+        return True
+
+    def are_signals_fresh(self, issuer: str, at: Instant) -> bool:
+        """Return that they are."""
+        del issuer, at
+        return True
 
 
 class _NoEpochs:
@@ -128,6 +149,7 @@ class Given:
         proxy: who asks; None leaves the bounds of proxies out.
         read_attributes: reads the attributes of a route's resource; None for the way that serves.
         see: changes what rules see; None for what they would see.
+        restrictions: what was taken away after login.
     """
 
     read_request: Callable[[], Request]
@@ -137,6 +159,7 @@ class Given:
     proxy: Proxy | None = None
     read_attributes: Callable[[Route, Request], dict[str, AttributeValue]] | None = None
     see: Callable[[Facts], Facts] | None = None
+    restrictions: RestrictionSource = NOTHING
 
 
 def judge(given: Given, ruleset: Ruleset) -> Judged:
@@ -173,11 +196,14 @@ def _decide(judged: Judged, given: Given, ruleset: Ruleset) -> Verdict:
     judged.identity = identity = ANONYMOUS if route.verify is None else given.identify(route, request)
     if given.proxy is not None:
         require_within_tenants(identity, request, given.proxy)
+    trust = Trust(stale_proceeds=route.stale_proceeds, signals_optional=route.signals_optional)
+    ledger = Ledger(_NoEpochs())
+    narrowing = require_unrestricted(identity, given.at, trust, restrictions=given.restrictions, ledger=ledger)
     # 4. The facts.
     read = given.read_attributes
     judged.attributes = route.read_attributes(request) if read is None else read(route, request)
     facts = gather_facts(request, identity, route.target, judged.attributes, given.at)
-    facts = read_state(route.rules, facts, given.state, Ledger(_NoEpochs()))
+    facts = read_state(route.rules, facts, given.state, ledger, narrowing)
     judged.facts = facts = facts if given.see is None else given.see(facts)
     # 5. The rules.
     return evaluate(route.rules, facts)

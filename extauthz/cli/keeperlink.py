@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
@@ -38,7 +39,12 @@ def settings_or_exit(config: Path | None) -> Settings:
 
 def find_keeper(settings: Settings) -> bool:
     """Return whether a keeper answers."""
-    return (settings.server.run_dir / SOCKET).exists() and _try_ask(settings, {"op": "status"}, _SECONDS) is not None
+    try:
+        with closing(LinkCaller(settings.server.run_dir / SOCKET)) as caller:
+            caller.ask({"op": "status"}, _SECONDS)
+    except LinkError:
+        return False
+    return True
 
 
 def ask(settings: Settings, question: Mapping[str, Any], *, wait: float = 0.0) -> dict[str, Any]:
@@ -51,19 +57,13 @@ def ask(settings: Settings, question: Mapping[str, Any], *, wait: float = 0.0) -
     """
     path = settings.server.run_dir / SOCKET
     try:
-        answer = LinkCaller(path, _SECONDS).ask(question, _SECONDS + wait)
+        with closing(LinkCaller(path)) as caller:
+            answer = caller.ask(question, _SECONDS + wait)
     except LinkError as error:
         leave(_no_keeper(path, error))
     if "error" in answer:
         leave(str(answer["error"]))
     return answer
-
-
-def _try_ask(settings: Settings, question: Mapping[str, Any], timeout: float) -> dict[str, Any] | None:
-    try:
-        return LinkCaller(settings.server.run_dir / SOCKET, timeout).ask(question)
-    except LinkError:
-        return None
 
 
 def _no_keeper(path: Path, error: LinkError) -> str:

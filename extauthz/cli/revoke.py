@@ -11,7 +11,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -26,7 +26,7 @@ from extauthz.model.restriction import Effect, Form
 from extauthz.policytools.sentences import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from extauthz.config.settings import Settings
     from extauthz.model.receipt import Receipt
@@ -212,32 +212,35 @@ def release(  # noqa: PLR0913 — each is an option of its own
 
 def _carry_out(settings: Settings, order: Order) -> None:
     """Do it, tell what came of it, and exit."""
-    if order.offline:
-        from extauthz.cli.offline import restrict_offline  # noqa: PLC0415 — loaded only when no server runs
-
-        restrict_offline(settings, order.mark, _required(order.effect), kind=order.kind, reason=order.reason)
-        return
-    if order.op == "restrict":
+    if order.op == "restrict" and not order.offline:
         _confirm(order, _count(settings, order.mark))
     effects = {} if order.effect is None else {"effects": [order.effect.value]}
     question = {
         "op": order.op,
         "id": new_random_bytes(_ID_BYTES).hex(),
-        "marks": [{"form": order.mark.form.value, "issuer": order.mark.issuer, "value": order.mark.value}],
+        "marks": [_named(order.mark)],
         "by": who(),
         "reason": order.reason,
         **({"kind": order.kind, "effect": _required(order.effect).value} if order.op == "restrict" else effects),
     }
     try:
-        receipt = read_receipt(ask(settings, question))
+        receipt = read_receipt(_answer(settings, order, question))
     except ValueError as error:
         leave(f"{error}; are the command and the server of the same version?")
     if order.output == "json":
-        named = {"form": order.mark.form.value, "issuer": order.mark.issuer, "value": order.mark.value}
-        typer.echo(json.dumps({"action": order.kind, "target": named, "receipt": to_answer(receipt)}, indent=2))
+        document = {"action": order.kind, "target": _named(order.mark), "receipt": to_answer(receipt)}
+        typer.echo(json.dumps(document, indent=2))
     else:
         typer.echo("\n".join(_told(order, receipt)))
-    raise typer.Exit(exit_code_of(receipt))
+    raise typer.Exit(0 if order.offline else exit_code_of(receipt))
+
+
+def _answer(settings: Settings, order: Order, question: Mapping[str, Any]) -> Mapping[str, Any]:
+    if not order.offline:
+        return ask(settings, question)
+    from extauthz.cli.offline import ask_offline  # noqa: PLC0415 — loaded only when no server runs
+
+    return ask_offline(settings, question)
 
 
 def _told(order: Order, receipt: Receipt) -> Iterator[str]:
@@ -247,7 +250,10 @@ def _told(order: Order, receipt: Receipt) -> Iterator[str]:
         return
     done = {"revoke": "revoked", "quarantine": "quarantined", "release": "released"}[order.kind]
     yield f"{done} {what}" + (f" ({counted(receipt.changed, 'restriction')} lifted)" if order.op == "lift" else "")
-    yield from lines_of(receipt)
+    if order.offline:
+        yield "it is on disk, and in force from the first decision of the server that is started next"
+    else:
+        yield from lines_of(receipt)
     if order.op == "restrict" and not receipt.held:
         yield from _afterwards(order)
 
@@ -265,8 +271,11 @@ def _afterwards(order: Order) -> Iterator[str]:
 
 
 def _count(settings: Settings, mark: Mark) -> int:
-    named = {"form": mark.form.value, "issuer": mark.issuer, "value": mark.value}
-    return int(ask(settings, {"op": "count", "marks": [named]})["sessions"])
+    return int(ask(settings, {"op": "count", "marks": [_named(mark)]})["sessions"])
+
+
+def _named(mark: Mark) -> dict[str, str]:
+    return {"form": mark.form.value, "issuer": mark.issuer, "value": mark.value}
 
 
 def _confirm(order: Order, sessions: int) -> None:

@@ -26,7 +26,7 @@ def serve(
     config: ConfigOption = None,
     workers: Annotated[
         int | None,
-        typer.Option(min=0, max=64, help="Processes that decide, instead of `server.workers`; 0 is one for everything."),
+        typer.Option(min=0, max=64, help="Processes that decide, instead of `server.workers`; 0: one for all."),
     ] = None,
 ) -> None:
     """Answer Envoy's questions until SIGTERM or SIGINT; SIGHUP reads policy again and reopens the record file."""

@@ -36,6 +36,7 @@ _KEPT: Final = frozenset(
         Reason.STEP_UP_REQUIRED,
         Reason.UNEXPECTED_ENVIRONMENT,
         Reason.UNEXPECTED_NETWORK,
+        Reason.TOOL_NOT_ALLOWED,
         Reason.PLUGIN_DENIED,
     }
 )

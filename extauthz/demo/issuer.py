@@ -14,7 +14,7 @@ from urllib.parse import parse_qs
 from extauthz.clock import SystemClock
 from extauthz.demo.clients import CLIENT_SECRET, CLIENTS
 from extauthz.demo.loopback import Handler, LoopbackServer, first_values
-from extauthz.demo.tokens import DEFAULT_LIFETIME, SigningKey, Wish, to_claims
+from extauthz.demo.tokens import ACCESS_TOKEN, DEFAULT_LIFETIME, SigningKey, Wish, to_claims
 
 if TYPE_CHECKING:
     from extauthz.clock import Clock
@@ -104,9 +104,9 @@ class Issuer(LoopbackServer):
         claims = to_claims(self.issuer, CLIENTS[client_id], wish or Wish(), self._clock.now()) | changes
         return self._keys[0].sign({name: value for name, value in claims.items() if value is not None})
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        """Return a token with claims that somebody else has put together."""
-        return self._keys[0].sign(claims)
+    def sign(self, claims: dict[str, Any], kind: str = ACCESS_TOKEN) -> str:
+        """Return a token with claims that somebody else has put together; `kind` is its `typ`."""
+        return self._keys[0].sign(claims, kind)
 
     def forge(self, client_id: str, *, kid: str | None = None) -> str:
         """Return a token that is right in everything but its signature: an impostor's key signed it.

@@ -2,22 +2,24 @@
 
 Each case is the one that `extauthz policy test` runs: who asks, for what, and what must come out. Here its caller
 gets a token of the demo issuer, and the answer is the one that a client sees. Three things cannot be had in the demo,
-so cases that need them are left to `policy test`: changeable facts, which nothing reports yet; callers whom no bearer
+so cases that need them are left to `policy test`: changeable facts as they are at one instant; callers whom no bearer
 token of the demo issuer can prove; connections from elsewhere. A case that names an instant is sent while each window
-of the policy is as open as it was then: the calendar is moved, since the clock cannot be.
+of the policy is as open as it was then: the calendar is moved, since the clock cannot be. What changes from request to
+request, by a signal or a command, stands in `scenario_steps.py`.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.config.policyfiles import load_policy_files
 from extauthz.demo.ask import Ask
 from extauthz.demo.clients import AUDIENCE
+from extauthz.demo.scenario_steps import read_steps
 from extauthz.model.identity import Binding, Credential
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policytools.casefile import read_case_file
@@ -27,10 +29,12 @@ from extauthz.policytools.wire import read_sent
 from extauthz.yamlfile import read_yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from extauthz.clock import Instant
     from extauthz.demo.ask import Answer
+    from extauthz.demo.scenario_steps import Step
     from extauthz.model.identity import Identity, Principal
     from extauthz.policytools.casefile import Case
 
@@ -54,6 +58,8 @@ class Situation:
         waiting: data that nothing reports yet; empty when the situation is complete.
         folder: where it stands.
         cases: in file order.
+        steps: what happens over time, through Envoy.
+        not_live: cases by name that the demo cannot show, and why.
     """
 
     number: str
@@ -61,6 +67,8 @@ class Situation:
     waiting: tuple[str, ...]
     folder: Path
     cases: tuple[Case, ...]
+    steps: tuple[Step, ...] = ()
+    not_live: Mapping[str, str] = field(default_factory=dict)
 
 
 def find_situations(root: Path) -> list[Situation]:
@@ -82,13 +90,15 @@ def _read(folder: Path) -> Situation:
         waiting=tuple(about["waiting"]),
         folder=folder,
         cases=suite.file.cases,
+        steps=read_steps(folder, about.get("live", [])),
+        not_live=dict(about.get("not_live", {})),
     )
 
 
 def find_obstacle(case: Case) -> str:
     """Return what the demo lacks for a case, in a few words; empty when it can be sent."""
     if case.state:
-        return "needs facts that nothing reports yet"
+        return "needs facts of one instant"
     if read_sent(case.question).source != _USUAL_SOURCE:
         return "needs another connection"
     caller = case.identity

@@ -8,16 +8,20 @@ from typing import TYPE_CHECKING, Final
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from extauthz.demo.child import ChildFailedError
 from extauthz.demo.scenario import find_situations
+from extauthz.demo.scenario_live import play
 from extauthz.demo.scenario_stage import NotSwappedError, SituationStage
 from extauthz.demo.stage import find_root
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from extauthz.demo.scenario import Situation
+    from extauthz.demo.scenario_live import Moment
     from extauthz.demo.scenario_stage import Scene
 
 ALL: Final = "all"
@@ -40,7 +44,10 @@ def show_scenario(wanted: str, folder: Path) -> int:
             console.print(f"There is no situation {wanted}. There are: {numbers}, and `{ALL}`.", style="red")
             return 2
         with SituationStage(find_root(), folder.absolute()) as stage:
-            wrong = sum(_show(console, situation, list(stage.act(situation))) for situation in chosen)
+            wrong = sum(
+                _show(console, situation, list(stage.act(situation))) + _show_steps(console, play(stage, situation))
+                for situation in chosen
+            )
     except (ChildFailedError, FileNotFoundError, ModuleNotFoundError, NotSwappedError) as failed:
         console.print(str(failed), style="red", markup=False)
         return 1
@@ -66,6 +73,33 @@ def _show(console: Console, situation: Situation, scenes: list[Scene]) -> int:
     console.print(table)
     sent = [scene for scene in scenes if scene.answer is not None]
     wrong = sum(bool(scene.differences) for scene in sent)
-    style = "bold red" if wrong else "bold green"
-    console.print(f"{len(sent) - wrong} of {len(sent)} answers as expected", style=style)
+    if sent:
+        style = "bold red" if wrong else "bold green"
+        console.print(f"{len(sent) - wrong} of {len(sent)} answers as expected", style=style)
     return wrong
+
+
+def _show_steps(console: Console, moments: Iterable[Moment]) -> int:
+    """Print what happens over time; return how many steps went wrong."""
+    count = wrong = 0
+    for moment in moments:
+        if not count:
+            console.print("\nover time, each caller with the token it has:")
+        count += 1
+        wrong += bool(moment.wrong)
+        for line in _lines_of(moment):
+            console.print(Text(line), style="red" if moment.wrong else None, soft_wrap=True)
+    if count:
+        style = "bold red" if wrong else "bold green"
+        console.print(f"{count - wrong} of {count} steps as expected", style=style)
+    return wrong
+
+
+def _lines_of(moment: Moment) -> Iterator[str]:
+    if moment.expected:
+        mark = "WRONG, expected " + moment.expected if moment.wrong else "ok"
+        yield f"    {moment.title:<44} {moment.got[0]:<28} {mark}"
+        return
+    yield f"  → {moment.title}"
+    for line in (*moment.got, *moment.wrong):
+        yield f"      {line}"

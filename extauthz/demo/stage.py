@@ -20,12 +20,23 @@ from extauthz.demo.certificates import make_certificates
 from extauthz.demo.child import Child
 from extauthz.demo.envoy import Envoy
 from extauthz.demo.issuer import Issuer
+from extauthz.demo.transmitter import Transmitter
 from extauthz.demo.upstream import Upstream
 from extauthz.server.probe import find_health
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+
+_LEFTOVERS: Final = (
+    "records.jsonl",
+    "records.jsonl.actions",
+    "access.log",
+    "extauthz.log",
+    "envoy.log",
+    *(f"state.db{end}" for end in ("", "-wal", "-shm", ".key")),
+)
+"""Files of an earlier run."""
 
 _START_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 1.0
@@ -103,6 +114,8 @@ class Stage:
         edge: where to send requests; set once Envoy runs.
         check_port: where extauthz listens for Envoy.
         metrics_port: where extauthz shows its metrics.
+        run_dir: where the running extauthz is asked for things by its commands.
+        transmitter: sends security events to extauthz.
         records: the file of decision records.
     """
 
@@ -110,7 +123,7 @@ class Stage:
         self.script = script
         self.folder = script.folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in ("records.jsonl", "access.log", "extauthz.log", "envoy.log"):
+        for leftover in _LEFTOVERS:
             (self.folder / leftover).unlink(missing_ok=True)
         self.records = self.folder / "records.jsonl"
         self.proxy_token = secrets.token_urlsafe(24)
@@ -118,6 +131,8 @@ class Stage:
         self.upstream = Upstream(port=script.ports.upstream)
         self.check_port = script.ports.extauthz or find_free_port()
         self.metrics_port = script.ports.metrics or find_free_port()
+        self.run_dir = self.folder / "run"
+        self.transmitter = Transmitter(self.issuer, self.folder, find_free_port())
         self.extauthz = self._to_server()
         self.tls = make_certificates(self.folder / "tls", SystemClock().now())
         places = Places(
@@ -174,7 +189,9 @@ class Stage:
         settings["profiles"]["default"]["issuers"] = [self.issuer.url]
         settings["records"]["path"] = str(self.records)
         settings["telemetry"]["metrics"] = f"127.0.0.1:{self.metrics_port}"
-        settings.setdefault("server", {})["engine"] = self.script.engine
+        settings["state"] = {"path": str(self.folder / "state.db")}
+        settings["signals"] = self.transmitter.to_settings()
+        settings["server"] = {"engine": self.script.engine, "run_dir": str(self.run_dir)}
         self.script.change_settings(settings)
         path = self.folder / "settings.yaml"
         path.touch(mode=0o600)

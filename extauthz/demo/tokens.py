@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.demo.clients import DemoClient
 
+ACCESS_TOKEN: Final = "at+jwt"  # noqa: S105 — a media type
+"""`typ` of an access token (RFC 9068)."""
+
 DEFAULT_LIFETIME: Final = 900
 """Seconds that a demo token lives unless asked otherwise."""
 
@@ -32,9 +35,9 @@ class SigningKey:
         jwk = ECAlgorithm.to_jwk(self.private.public_key(), as_dict=True)
         return {**jwk, "kid": self.kid, "alg": "ES256", "use": "sig"}
 
-    def sign(self, claims: dict[str, Any]) -> str:
-        """Return `claims` as a compact JWS of type `at+jwt`."""
-        return jwt.encode(claims, self.private, algorithm="ES256", headers={"kid": self.kid, "typ": "at+jwt"})
+    def sign(self, claims: dict[str, Any], kind: str = ACCESS_TOKEN) -> str:
+        """Return `claims` as a compact JWS whose `typ` is `kind`."""
+        return jwt.encode(claims, self.private, algorithm="ES256", headers={"kid": self.kid, "typ": kind})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

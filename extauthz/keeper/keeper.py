@@ -30,6 +30,7 @@ from extauthz.model.restriction import OPERATOR
 from extauthz.state import signals
 from extauthz.state.follower import Follower
 from extauthz.state.restrictions import apply_restrictions, find_restrictions, lift
+from extauthz.state.seal import open_seal
 from extauthz.state.sessions import note_sessions
 from extauthz.state.writer import StateWriter
 
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from extauthz.model.restriction import Effect, Mark, Restriction
     from extauthz.state.follower import Query
     from extauthz.state.restrictions import Applied
+    from extauthz.state.seal import Seal
     from extauthz.state.sessions import SessionSeen
     from extauthz.state.signals import Held
     from extauthz.state.writer import Writing
@@ -89,6 +91,7 @@ class Keeper:
         metrics: StateMetrics | None = None,
         actions: ActionLog | None = None,
     ) -> None:
+        self._key = key
         self._settings = settings
         self._clock = clock
         self._replicator = replicator
@@ -310,6 +313,18 @@ class Keeper:
         """
         with self.writing() as writing:
             note_sessions(writing.connection, seen, self._settings.max_sessions)
+
+    def seal(self, query: Query) -> Seal:
+        """Return what our records in the state are known by.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        return open_seal(query, self._key)
+
+    def replicas(self, number: int) -> tuple[int, int]:
+        """Return on how many other machines, of how many, change `number` is in force now."""
+        return (0, 0) if self._replicator is None else self._replicator.wait_for_replicas(number, 0.0)
 
     def heard(self, stream: str, at: Instant) -> None:
         """Note that a stream was heard.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ssl
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
 import structlog
@@ -37,6 +37,26 @@ _log = structlog.get_logger(__name__)
 FIRST_PAUSE: Final = 0.05
 LAST_PAUSE: Final = 1.0
 """Seconds between attempts to connect; doubled each time, and short, since every request is refused meanwhile."""
+
+
+class Wire(Protocol):
+    """What we use of the library: one connection, whose methods it does not type."""
+
+    def pack_commands(self, commands: Sequence[Command], /) -> list[bytes]:
+        """Return what is sent for commands."""
+        ...
+
+    def send_packed_command(self, command: list[bytes], /, *, check_health: bool) -> None:
+        """Send that; the first time, connect before."""
+        ...
+
+    def read_response(self, *, disable_decoding: bool) -> Any:
+        """Return the answer to the oldest command that has none."""
+        ...
+
+    def disconnect(self) -> None:
+        """Close it."""
+        ...
 
 
 class Script:
@@ -107,7 +127,7 @@ class RedisConnection:
         self._patience = patience
         self._backoff = Backoff()
         self._not_before = 0.0
-        self._connection: Connection | None = None
+        self._connection: Wire | None = None
         self.server = Server("", durable=False)
 
     @property
@@ -145,7 +165,7 @@ class RedisConnection:
         if connection is not None:
             connection.disconnect()
 
-    def _open(self) -> Connection:
+    def _open(self) -> Wire:
         if self.pause:
             message = f"{self._settings.url}: it failed a moment ago; the next attempt comes in a moment"
             raise SharedStoreError(message)
@@ -170,7 +190,7 @@ class RedisConnection:
         self._not_before = self._clock.monotonic() + self._backoff.next_pause()
 
 
-def make_connection(settings: RedisSettings, patience: float) -> Connection:
+def make_connection(settings: RedisSettings, patience: float) -> Wire:
     """Return a connection that connects with its first command.
 
     Raises:
@@ -189,9 +209,11 @@ def make_connection(settings: RedisSettings, patience: float) -> Connection:
         "protocol": 2,
         "driver_info": None,
     }
+    plain: Any = Connection
+    verified: Any = SSLConnection
     if parts.scheme == "redis":
-        return Connection(**options)
-    return SSLConnection(
+        return cast("Wire", plain(**options))
+    connection = verified(
         **options,
         ssl_ca_certs=str(settings.ca_file) if settings.ca_file is not None else None,
         ssl_certfile=str(settings.certificate) if settings.certificate is not None else None,
@@ -200,9 +222,10 @@ def make_connection(settings: RedisSettings, patience: float) -> Connection:
         ssl_check_hostname=True,
         ssl_min_version=ssl.TLSVersion.TLSv1_2,
     )
+    return cast("Wire", connection)
 
 
-def _greet(connection: Connection, scripts: Sequence[Script]) -> Server:
+def _greet(connection: Wire, scripts: Sequence[Script]) -> Server:
     """Load the scripts, and look at the server.
 
     Raises:
@@ -220,7 +243,7 @@ def _greet(connection: Connection, scripts: Sequence[Script]) -> Server:
     return server
 
 
-def _exchange(connection: Connection, commands: Sequence[Command]) -> list[Any]:
+def _exchange(connection: Wire, commands: Sequence[Command]) -> list[Any]:
     """Send all, read all answers; a refusal is raised when all are read."""
     connection.send_packed_command(connection.pack_commands(commands), check_health=False)
     answers: list[Any] = []

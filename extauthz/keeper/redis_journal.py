@@ -121,6 +121,10 @@ class Journal:
                 return Pulse(incarnation.decode("ascii", "replace"), position, nodes)
         raise _strange()
 
+    def leave(self, node: str) -> None:
+        """Say that this machine is gone, so that nobody waits for it."""
+        self._connection.ask("HDEL", self._nodes, node)
+
     def read_all(self) -> Iterator[list[bytes]]:
         """Yield every row that is there from beginning to end, and perhaps newer ones, some at a time."""
         cursor = b"0"
@@ -140,7 +144,16 @@ class Journal:
             position: what is known.
             wait: seconds at most.
         """
-        read = ("XREAD", "COUNT", TOGETHER, "BLOCK", max(1, int(wait * 1000)), "STREAMS", self._journal, f"{position}-0")
+        read = (
+            "XREAD",
+            "COUNT",
+            TOGETHER,
+            "BLOCK",
+            max(1, int(wait * 1000)),
+            "STREAMS",
+            self._journal,
+            f"{position}-0",
+        )
         answer, incarnation = self._connection.ask_all([read, ("GET", self._incarnation)])
         match answer:
             case None:

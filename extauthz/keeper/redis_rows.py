@@ -15,16 +15,14 @@ from dataclasses import replace
 from enum import Enum
 from hashlib import sha256
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from extauthz.clock import Instant
 from extauthz.errors import StrictJsonError
 from extauthz.model.restriction import Effect, Form, Mark, Restriction
 from extauthz.state.restrictions import is_sealed, seal_restriction
+from extauthz.state.seal import Seal
 from extauthz.strictjson import load_object
-
-if TYPE_CHECKING:
-    from extauthz.state.seal import Seal
 
 MAX_ROW_BYTES: Final = 65_536
 """Of one row: ours have a few hundred."""
@@ -81,6 +79,11 @@ class Arrived(NamedTuple):
 
     trust: Trust
     restriction: Restriction | None
+
+
+def shared_seal(key: bytes, incarnation: str) -> Seal:
+    """Return the seal of what travels in an incarnation of the shared state."""
+    return Seal(key, b"shared:" + incarnation.encode())
 
 
 def write_row(restriction: Restriction, seal: Seal, incarnation: str) -> Row:

@@ -1,10 +1,10 @@
 """The Lua that runs in Redis: each script is one step that happens whole or not at all.
 
 Keys: `PREFIX:incarnation` names one life of the shared state; `PREFIX:journal` is the stream of changes, numbered
-without gaps, so that who follows it sees when something is missing; `PREFIX:restrictions` and `PREFIX:facts` hold the newest
-of each row for who begins, `…:ends` when a row may be forgotten; `PREFIX:nodes` who is there, and how far. A row is
-`INCARNATION TIME MAC TEXT`. Its field ends in `n` when it narrows and in `w` when it widens: who only writes to Redis
-must not be able to put a widening row in the place of a narrowing one.
+without gaps, so that who follows it sees when something is missing; `PREFIX:restrictions` holds the newest of each row
+for who begins, `PREFIX:restrictions:ends` when a row may be forgotten; `PREFIX:nodes` who is there, and how far. A row
+is `INCARNATION TIME MAC TEXT`. Its field ends in `n` when it narrows and in `w` when it widens, so that what widens
+never takes the place of what narrows.
 """
 
 from __future__ import annotations
@@ -90,10 +90,10 @@ end
 return {last, added}
 """
 )
-"""Keys: incarnation, journal, the rows of a kind, their ends. Arguments: incarnation, kind, node, entries to keep, leeway in
-seconds; then for each row its field, its time, its end or nothing, and itself. Returns the position and how many rows
-were new; twice 0 when the incarnation is another one. A row that a widening one makes void is forgotten no later than
-that one, or it would come to life again."""
+"""Keys: incarnation, journal, the rows of a kind, their ends. Arguments: incarnation, kind, node, entries to keep,
+leeway in seconds; then for each row its field, its time, its end or nothing, and itself. Returns the position and how
+many rows were new; twice 0 when the incarnation is another one. A row that a widening one makes void is forgotten no
+later than that one, or it would come to life again."""
 
 BEAT: Final = Script(
     _LAST
@@ -118,8 +118,8 @@ return {incarnation, last, now, heard}
 """
 )
 """Keys: incarnation, journal, nodes. Arguments: the node, what it says, seconds after which silent nodes are forgotten.
-Returns the incarnation, the position, the time of Redis in milliseconds, and what every node said last, after the time at
-which it did."""
+Returns the incarnation, the position, the time of Redis in milliseconds, and what every node said last, after the time
+at which it did."""
 
 SPEND: Final = Script(
     """

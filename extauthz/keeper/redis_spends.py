@@ -2,14 +2,14 @@
 
 1. All of an order or none of it: each is one script. Orders that wait together are sent together.
 2. A question that is asked again gets the answer that it had, as in the state file.
-3. What counts as over is decided by the clock of the machine that asks, which has also given the ends: clocks of several
-   machines are as far apart for proofs as they are for tokens. The clock of Redis plays no part: what it is told is how
-   long to remember, which is until the end and `GRACE_SECONDS` longer, so that machines may differ by that much.
+3. What counts as over is decided by the clock of the machine that asks, which has also given the ends: what one accepts
+   by its clock it remembers by that clock. The clock of Redis plays no part: it is told how long to remember,
+   which is until the end and `GRACE_SECONDS` longer, so that machines may differ by that much.
 4. Memory is bounded by the ends, and by Redis: a server that is full refuses, and evicting ones are not used.
 5. Whatever goes wrong is `UNKNOWN`, which is a denial and counts as spent. Nothing is sent a second time.
 
-Names are digests, so whoever reads Redis learns nothing that could be presented. Whoever can write to it can forget what
-was used up; that is what its ACL is for.
+Names are digests, so whoever reads Redis learns nothing that could be presented. Whoever can write to it can forget
+what was used up; that is what its ACL is for.
 """
 
 from __future__ import annotations

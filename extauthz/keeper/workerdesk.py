@@ -9,10 +9,9 @@ from extauthz.errors import StateError
 from extauthz.server.keeperwire import read_seen, read_spend_question, spend_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from extauthz.ports import Spender
-    from extauthz.state.sessions import SessionSeen
+    from extauthz.server.keeperspender import StateOwner
 
 
 MAX_SECONDS: Final = 5.0
@@ -23,13 +22,11 @@ class WorkerDesk:
     """Answers workers. Use it from any thread.
 
     Args:
-        spender: owns what can be used up.
-        note_sessions: takes uses of sessions over.
+        owner: of the state.
     """
 
-    def __init__(self, spender: Spender, note_sessions: Callable[[Sequence[SessionSeen]], object]) -> None:
-        self._spender = spender
-        self._note_sessions = note_sessions
+    def __init__(self, owner: StateOwner) -> None:
+        self._owner = owner
 
     def handle(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return the answer to one question."""
@@ -38,7 +35,7 @@ class WorkerDesk:
                 case "spend":
                     return self._spend(message)
                 case "seen":
-                    self._note_sessions(read_seen(message))
+                    self._owner.note_sessions(read_seen(message))
                     return {}
                 case "ping":
                     return {}
@@ -53,4 +50,4 @@ class WorkerDesk:
         if not isfinite(timeout) or not all(isfinite(each.until) for each in spends):
             message_text = "no number that is finite"
             raise ValueError(message_text)
-        return spend_answer(self._spender.spend(spends, question, min(timeout, MAX_SECONDS)), spends)
+        return spend_answer(self._owner.spend(spends, question, min(timeout, MAX_SECONDS)), spends)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.errors import LinkError, StrictJsonError
@@ -112,7 +113,8 @@ class FrameSocket:
         if self._buffer:
             return False
         try:
-            self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            self._socket.setblocking(False)
+            self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
@@ -121,10 +123,8 @@ class FrameSocket:
 
     def hang_up(self) -> None:
         """End the conversation for both ends, also under a thread that waits for it."""
-        try:
+        with suppress(OSError):  # It may be over already.
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # It is over already.
 
     def close(self) -> None:
         """Let go of the socket."""

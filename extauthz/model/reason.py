@@ -60,6 +60,7 @@ class Reason(StrEnum):
     RISK_TOO_HIGH = "risk_too_high"
     UNFAMILIAR_ACTION = "unfamiliar_action"
     WORKFLOW_DEPARTURE = "workflow_departure"
+    TOOL_NOT_ALLOWED = "tool_not_allowed"
     PLUGIN_DENIED = "plugin_denied"
     # Request
     MALFORMED_REQUEST = "malformed_request"
@@ -163,6 +164,7 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.RISK_TOO_HIGH: ReasonSpec(403, "The risk is too high at the moment."),
     Reason.UNFAMILIAR_ACTION: ReasonSpec(403, "The caller never did this before."),
     Reason.WORKFLOW_DEPARTURE: ReasonSpec(403, "This is not the next step of the caller's workflow."),
+    Reason.TOOL_NOT_ALLOWED: ReasonSpec(403, "This tool or method is not meant for this caller."),
     Reason.PLUGIN_DENIED: ReasonSpec(403, "A check that was added here does not allow this."),
     Reason.MALFORMED_REQUEST: ReasonSpec(400, "The request can be read in more than one way."),
     Reason.REQUEST_TOO_LARGE: ReasonSpec(413, "The request is too large to be decided."),

@@ -20,6 +20,7 @@ from extauthz.policy.attributes import Fixed, FromHeader
 from extauthz.policy.declaration import Declaration, ProfileFace, declare
 from extauthz.policy.document import ForbidPart, GuardPart, PermitPart
 from extauthz.policy.doubts import find_doubts
+from extauthz.policy.mcpmessage import HEADERS_READ
 from extauthz.policy.names import FACTS, OWN_NAME, PREFLIGHT_RULE, Fact
 from extauthz.policy.precedence import find_taken
 from extauthz.policy.reading import read_parts
@@ -99,8 +100,10 @@ def compile_policy(files: Mapping[str, bytes], context: PolicyContext) -> Rulese
             for declaration in declarations
             for origin in declaration.origins
             if isinstance(origin, FromHeader)
-        ),
+        )
+        | (HEADERS_READ if any(route.mcp for route in routes) else frozenset()),
         attributes=frozenset(attribute.name for route in routes for attribute in route.attributes),
+        streams=frozenset(route.target.resource for route in routes if route.upgrades),
         namespaces=parts.namespaces,
         counts=_counts(parts),
         warnings=tuple(find_doubts(min(files, default="policy"), declarations, routes, rulebook)),
@@ -198,7 +201,13 @@ def _route(declaration: Declaration, rulebook: Rulebook) -> Route:
         homes={rule: its for rule, its in homes.items() if its != home},
         sampled=frozenset(rule for rule, words in said.items() if "sampled" in words and "always" not in words),
     )
-    return replace(declaration.route, target=target, rules=rules, revalidate=smallest_max_age(rules))
+    return replace(
+        declaration.route,
+        target=target,
+        rules=rules,
+        revalidate=smallest_max_age(rules),
+        mcp=any(requirement.kind == "mcp" for requirement in rules.requirements),
+    )
 
 
 def _unaskable(

@@ -11,6 +11,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.verdict import UseMethod
 from extauthz.policy.attributes import Attribute, read_attributes
 from extauthz.policy.matching import Fork
+from extauthz.policy.mcpmessage import read_message
 from extauthz.policy.names import PREFLIGHT_RULE
 from extauthz.policy.rules import RouteRules
 
@@ -41,6 +42,7 @@ class Route:
         stale_proceeds: whether decisions go on while what was revoked is not known well enough.
         signals_optional: whether decisions go on while who reports about the caller is not heard.
         attributes: how the resource's attributes are read.
+        mcp: whether rules ask what the body asks of an MCP server, so that it must be a message to one.
         upgrades: lower-case protocols that may be upgraded to.
         preflight: whether a CORS preflight for it is answered without a credential.
         preflight_only: the request is such a preflight: nothing but the route is decided.
@@ -55,6 +57,7 @@ class Route:
     stale_proceeds: bool = False
     signals_optional: bool = False
     attributes: tuple[Attribute, ...] = ()
+    mcp: bool = False
     upgrades: frozenset[str] = frozenset()
     preflight: bool = False
     preflight_only: bool = False
@@ -64,8 +67,11 @@ class Route:
         """Return the resource's attributes by name.
 
         Raises:
-            Refusal: one of them is missing, doubled, of the wrong type or not among the declared values.
+            Refusal: one of them is missing, doubled, of the wrong type or not among the declared values; or the body is
+                no message to an MCP server where it has to be.
         """
+        if self.mcp:
+            read_message(request)
         return read_attributes(self.attributes, request)
 
 
@@ -98,6 +104,7 @@ class Ruleset:
         index: routes by host, path and method.
         headers_read: lower-case names of the headers that some resource reads an attribute from.
         attributes: names of the attributes that some resource has.
+        streams: names of the resources whose connections may outlive a decision (`upgrades`).
         namespaces: the host patterns of each namespace.
         counts: how much it declares.
         warnings: what is allowed but probably not meant.
@@ -107,6 +114,7 @@ class Ruleset:
     index: Index[Route | Fork]
     headers_read: frozenset[str] = frozenset()
     attributes: frozenset[str] = frozenset()
+    streams: frozenset[str] = frozenset()
     namespaces: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     warnings: tuple[Problem, ...] = ()

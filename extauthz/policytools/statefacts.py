@@ -13,6 +13,7 @@ from typing import Any, Final, Union, get_args, get_origin, get_type_hints
 
 from extauthz.clock import Instant
 from extauthz.model.identity import Kind
+from extauthz.model.restriction import OPERATOR, Restriction
 from extauthz.model.standing_facts import (
     Approval,
     Familiarity,
@@ -40,6 +41,9 @@ STATE_VALUES: Final[dict[str, type]] = {
 }
 """Kind of fact → the dataclass of `model/` that it is."""
 
+_RESTRICTION: Final = "restriction"
+_MARK_WORDS: Final = 3
+
 _NAMES: Final[dict[str, Any]] = {"Instant": Instant, "Kind": Kind, "Mapping": Mapping, "StateName": StateName}
 """What the fields' annotations may name besides what their modules import at run time."""
 
@@ -56,13 +60,31 @@ def to_state(form: Mapping[str, Mapping[str, Any]], at: Instant) -> dict[StateNa
     """
     found: dict[StateName, object] = {}
     for kind, owners in form.items():
+        if kind == _RESTRICTION:
+            found.update({StateName(kind, target): _restriction(target, said, at) for target, said in owners.items()})
+            continue
         value_type = STATE_VALUES.get(kind)
         if value_type is None:
             message = f"there is no state `{kind}`"
-            raise FormError(("state", kind), message, did_you_mean(kind, STATE_VALUES))
+            raise FormError(("state", kind), message, did_you_mean(kind, (*STATE_VALUES, _RESTRICTION)))
         for owner, fact in owners.items():
             found[StateName(kind, owner)] = _build(value_type, fact, at, ("state", kind, owner))
     return found
+
+
+def _restriction(target: str, form: Any, at: Instant) -> object:
+    """Return what was taken away from a target; by hand, and just now, unless the form says otherwise."""
+    path = ("state", _RESTRICTION, target)
+    words = target.split(" ", 2)
+    if len(words) != _MARK_WORDS:
+        message = "not a target"
+        raise FormError(path, message, "write `subject ISSUER NAME`; with two spaces where the form has no issuer")
+    if not isinstance(form, Mapping) or "mark" in form:
+        message = "must be a mapping of `effect`, and where it matters `event_at`, `also`, `source`"
+        raise FormError(path, message)
+    mark = dict(zip(("form", "issuer", "value"), words, strict=True))
+    whole = {"mark": mark, "source": OPERATOR, "event_at": "-0s", **form}
+    return _build(Restriction, whole, at, path)
 
 
 def _build(value_type: type, form: Any, at: Instant, path: tuple[str, ...]) -> object:

@@ -86,10 +86,12 @@ def judge_case(case: Case, ruleset: Ruleset) -> Judged:
     def identify(route: Route, request: Request) -> Identity:
         return no_credential(route, request) if caller is None else for_route(caller, route)
 
+    state = KnownState(case.state)
     given = Given(
         read_request=lambda: decode(case.question),
         identify=identify,
-        state=KnownState(case.state),
+        state=state,
+        restrictions=state,
         at=case.at,
         proxy=Proxy(TOOL_PROXY),
     )

@@ -83,10 +83,10 @@ def _obey(part: Part, channel: Channel, message: Message) -> None:
 def _orders(channel: Channel, woken: socket.socket) -> Iterator[Message]:
     """Yield what the supervisor says until that is `stop`, or a signal says the same; die when there is none."""
     while True:
-        ready, _, _ = select.select([channel, woken], [], [])
-        if woken in ready and signal.SIGTERM in woken.recv(64):
+        ready, _, _ = select.select([channel.fileno(), woken.fileno()], [], [])
+        if woken.fileno() in ready and signal.SIGTERM in woken.recv(64):
             return
-        if channel not in ready:
+        if channel.fileno() not in ready:
             continue
         for message in channel.receive():
             if message["op"] == "stop":

@@ -30,9 +30,7 @@ def find_endpoints(settings: Settings) -> tuple[tuple[Address, ...], ...]:
     workers = range(max(1, settings.server.workers))
     alone = settings.server.workers == 0
     listeners = [parse_address(listener.address) for listener in settings.listeners]
-    found = tuple(
-        tuple(address if alone else _shifted(address, worker) for worker in workers) for address in listeners
-    )
+    found = tuple(tuple(address if alone else _shifted(address, worker) for worker in workers) for address in listeners)
     shown = [] if settings.telemetry.metrics is None else [parse_address(settings.telemetry.metrics)]
     looked_at = [_shifted(address, 1 + worker) for address in shown for worker in workers if not alone]
     _require_distinct([*(address for each in found for address in each), *shown, *looked_at])

@@ -13,13 +13,13 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import socket
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
 
     from extauthz.config.settings import Settings

@@ -7,14 +7,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-KEEPER: Final = "keeper.sock"
-"""Workers: what is used up, and who was seen."""
-
 SIGNALS: Final = "signals.sock"
 """The push receiver: events."""
-
-ADMIN: Final = "admin.sock"
-"""Operators."""
 
 
 def worker_socket(run_dir: Path, worker: int) -> Path:

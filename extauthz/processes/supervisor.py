@@ -26,7 +26,7 @@ import structlog
 
 from extauthz.processes.child import EXIT_CONFIG
 from extauthz.processes.endpoints import find_endpoints
-from extauthz.processes.handover import Handover, nameless_file
+from extauthz.processes.handover import Handover, Kind, nameless_file
 from extauthz.processes.temporary import with_state_file
 from extauthz.processes.ward import PROGRAM, Pace, Ward
 from extauthz.server.banner import Serving, banner
@@ -70,10 +70,10 @@ class Supervisor:
         for end in (self._woken, self._wakes):
             end.setblocking(False)  # noqa: FBT003 — as the library has it
 
-        def ward(kind: str, worker: int = 0) -> Ward:
+        def ward(kind: Kind, worker: int = 0) -> Ward:
             handover = Handover(
-                kind=kind,  # type: ignore[arg-type] # one of the three below
-                settings=settings,
+                kind=kind,
+                settings=_without_secrets(settings) if kind == "receiver" else settings,
                 worker=worker,
                 parent=0,
                 channel=0,
@@ -170,9 +170,10 @@ class Supervisor:
 
     def _wait(self, wards: Sequence[Ward]) -> bytes:
         """Wait until something has happened or may be due; return the numbers of signals that have arrived."""
-        channels = [channel for ward in wards if (channel := ward.channel) is not None]
-        ready, _, _ = select.select([self._woken, *channels], [], [], TICK_SECONDS)
-        return self._woken.recv(4096) if self._woken in ready else b""
+        woken = self._woken.fileno()
+        channels = [channel.fileno() for ward in wards if (channel := ward.channel) is not None]
+        ready, _, _ = select.select([woken, *channels], [], [], TICK_SECONDS)
+        return self._woken.recv(4096) if woken in ready else b""
 
     def _open_metrics(self) -> MetricsServer | None:
         address = self._settings.telemetry.metrics
@@ -197,6 +198,12 @@ class Supervisor:
             for name, report in reports
             if report is not None
         ]
+
+
+def _without_secrets(settings: Settings) -> Settings:
+    """Return what the part that is open to the network may know: no token of a proxy, no way to the state."""
+    kept = {"policy", "signals", "server", "telemetry", "insecure"}
+    return type(settings).model_construct(**{name: getattr(settings, name) for name in kept}, state=None)
 
 
 def supervise(settings: Settings, clock: Clock, make: Callable[..., Supervisor] = Supervisor) -> int:

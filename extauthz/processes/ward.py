@@ -147,13 +147,9 @@ class Ward:
             if now >= self._stop_by:
                 _log.error("process killed: it did not stop in time", child=self.name)
                 self._lost(life, "ended", now)
-        elif not self._up:
-            if now - life.born >= self._pace.start_within:
-                self._lost(life, "late", now)
-        elif life.asked is not None:
-            if now - life.asked >= self._pace.patience:
-                self._lost(life, "unanswered", now)
-        elif now - life.answered >= self._pace.ping_every:
+        elif (fault := self._fault_of(life, now)) is not None:
+            self._lost(life, fault, now)
+        elif self._up and life.asked is None and now - life.answered >= self._pace.ping_every:
             self._ping(life, now)
 
     def reload(self) -> None:
@@ -189,6 +185,12 @@ class Ward:
         _log.info("process started", child=self.name, pid=process.pid)
         self.ready, self.why_not = False, "it starts"
         return _Life(process, Channel(ours), born=now)
+
+    def _fault_of(self, life: _Life, now: float) -> str | None:
+        """Return why a running child has to be given up; None when it need not."""
+        if not self._up:
+            return "late" if now - life.born >= self._pace.start_within else None
+        return "unanswered" if life.asked is not None and now - life.asked >= self._pace.patience else None
 
     def _hear(self, life: _Life, message: Message, now: float) -> None:
         if "up" in message:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from extauthz.errors import ConfigError, LinkError, Problem
+from extauthz.keeper.service import KEEPER_SOCKET
 from extauthz.link.listener import LinkListener
 from extauthz.processes.endpoints import to_worker_settings
 from extauthz.processes.part import Health, Report
 from extauthz.processes.places import worker_socket
 from extauthz.processes.signals import calm_collector
 from extauthz.server.app import build
+from extauthz.server.keeperspender import KeeperSpender
 
 if TYPE_CHECKING:
     from extauthz.processes.handover import Handover
@@ -45,11 +47,14 @@ class Worker:
                 for listener, address in zip(settings.listeners, handover.addresses, strict=True)
             )
             settings = settings.model_copy(update={"listeners": listeners})
-        self._application = build(settings, turn=handover.turn)
+        run_dir = settings.server.run_dir
         self._listener: LinkListener | None = None
+        self._owner: KeeperSpender | None = None
         if settings.state is not None:
-            socket = worker_socket(settings.server.run_dir, handover.worker)
+            self._owner = KeeperSpender(run_dir / KEEPER_SOCKET)
+            socket = worker_socket(run_dir, handover.worker)
             self._listener = LinkListener(socket, lambda message: answer(self._application, message))
+        self._application = build(settings, turn=handover.turn, spender=self._owner)
 
     def start(self) -> Report:
         """Decide.
@@ -87,6 +92,8 @@ class Worker:
         self._application.stop()
         if self._listener is not None:
             self._listener.stop()
+        if self._owner is not None:
+            self._owner.close()
 
 
 def answer(application: Application, message: dict[str, Any]) -> dict[str, Any]:
@@ -94,14 +101,12 @@ def answer(application: Application, message: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         application: that decides.
-        message: `{"op": "confirm"}`, answered by the number of the newest change that is decided by from now on, or
-            `{"op": "ping"}`.
+        message: `{"op": "confirm"}`, answered by the number of the newest change that is decided by from now on (-1 when
+            that is not known), or `{"op": "ping"}`.
     """
     match message.get("op"):
         case "confirm":
-            view = application.state.view
-            view.freshen()
-            return {"number": view.number}
+            return {"number": application.state.freshen(), "streams": list(application.streams)}
         case "ping":
             readiness = application.readiness
             return {"ready": readiness.ready, "why_not": readiness.why_not}

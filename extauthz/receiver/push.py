@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 REQUEST_SECONDS: Final = 10.0
 """From the connection to the request's last byte; a transmitter sends one or two packets."""
 
-_STOP_SECONDS: Final = 0.1
+_STOP_SECONDS: Final = 0.05
 _DRAIN_SECONDS: Final = 5.0
 
 

@@ -60,9 +60,7 @@ _SENTENCES: Final[dict[int, str]] = {
     405: "Events are sent by POST.",
     411: "Send the event with Content-Length.",
     413: f"An event has at most {MAX_EVENT_TOKEN_BYTES} bytes.",
-    414: "The path is too long.",
     431: "The headers are too long.",
-    501: "The body is sent in a way that we do not read.",
     503: "The event could not be taken now; send it again.",
     505: "Speak HTTP/1.1.",
 }
@@ -116,18 +114,6 @@ class PushServer(ThreadingHTTPServer):
         """Return the seconds since that thread was last seen."""
         return self.terms.clock.monotonic() - self._looked_at
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accept a connection; its TLS handshake is done on its own thread, in its own time."""
-        connection, address = super().get_request()
-        if self._tls is None:
-            return connection, address
-        try:
-            wrapped = self._tls.context().wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
-        except OSError:
-            connection.close()
-            raise
-        return wrapped, address
-
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a connection on a thread of its own; close it when there are too many."""
         if not self._places.acquire(blocking=False):
@@ -135,7 +121,7 @@ class PushServer(ThreadingHTTPServer):
             return
         try:
             super().process_request(request, client_address)
-        except RuntimeError:
+        except (OSError, RuntimeError):
             self._places.release()
             raise
 
@@ -146,12 +132,22 @@ class PushServer(ThreadingHTTPServer):
         finally:
             self._places.release()
 
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        """Serve a connection, with TLS where there is any; its handshake takes only its own time."""
+        if self._tls is None:
+            super().finish_request(request, client_address)
+            return
+        with self._tls.context().wrap_socket(request, server_side=True, do_handshake_on_connect=False) as wrapped:
+            super().finish_request(wrapped, client_address)
+
     def drain(self, seconds: float) -> None:
         """Wait until no connection is served any more, or the time is over."""
         deadline = self.terms.clock.monotonic() + seconds
-        for _ in range(self._most):
-            if not self._places.acquire(timeout=max(0.0, deadline - self.terms.clock.monotonic())):
-                return
+        taken = 0
+        while taken < self._most and self._places.acquire(timeout=max(0.0, deadline - self.terms.clock.monotonic())):
+            taken += 1
+        if taken:
+            self._places.release(taken)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Say that something failed that is no client's doing; what clients do is no news."""
@@ -163,8 +159,6 @@ class PushServer(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: PushServer
     protocol_version = "HTTP/1.1"
-    server_version = "extauthz"
-    sys_version = ""
     wbufsize = -1  # head and body in one packet
 
     def setup(self) -> None:
@@ -176,7 +170,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.rfile = io.BufferedReader(self._bounded)
         self.close_connection = True
         self._awaits_continue = False
-        self._answered = False
+        self._unread = False
+        """Whether it was answered before all of it was read."""
 
     def handle(self) -> None:
         """Answer one request. A client that is late, or leaves, is let go without an answer."""
@@ -185,15 +180,15 @@ class _Handler(BaseHTTPRequestHandler):
             if isinstance(self.connection, ssl.SSLSocket):
                 self.connection.do_handshake()
             self._take_request()
-            if self._answered:
+            if self._unread:
                 self._linger()
 
     def _take_request(self) -> None:
         try:
             self.raw_requestline = self.rfile.readline(MAX_PUSH_HEAD_BYTES + 1)
-            if not self.raw_requestline or not self.parse_request():
-                return
-            self._answer_request()
+            self._unread = bool(self.raw_requestline)
+            if self._unread and self.parse_request():
+                self._answer_request()
         except TooLongError:
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 
@@ -229,7 +224,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse("invalid_request", f"Send the event as {_MEDIA_TYPE}, without content coding.")
             return None
         try:
-            return self._read_body().decode("ascii")
+            body = self._read_body()
+            self._unread = False
+            return body.decode("ascii")
         except UnicodeDecodeError:
             self._refuse("invalid_request", "The body is not a compact security event token.")
         except TooLongError:
@@ -271,6 +268,10 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
 
+    def version_string(self) -> str:
+        """Return our name alone: which version serves is nobody's business."""
+        return "extauthz"
+
     def handle_expect_100(self) -> bool:
         """Wait with `100 Continue` until the body is wanted."""
         self._awaits_continue = True
@@ -293,6 +294,9 @@ class _Handler(BaseHTTPRequestHandler):
             headers["retry-after"] = str(RETRY_SECONDS)
         self._answer(code, f"{_SENTENCES.get(code, _SENTENCES[400])}\n".encode(), headers)
 
+    def log_request(self, *_: object) -> None:
+        """Stay silent, also about requests that never became one."""
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 — as inherited
         """Stay silent: what matters is logged by name."""
 
@@ -309,7 +313,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
-        self._answered = True
 
     def _linger(self) -> None:
         """Let a client that still sends read the answer: a connection closed on unread bytes takes it back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 import structlog
@@ -16,7 +17,7 @@ _log = structlog.get_logger(__name__)
 
 
 class ReceiverTls:
-    """The certificate files, as they were when they last made sense. Use it from one thread.
+    """The certificate files, as they were when they last made sense. Use it from any thread.
 
     Args:
         certificate: PEM file with our certificate and its chain.
@@ -28,6 +29,7 @@ class ReceiverTls:
 
     def __init__(self, certificate: Path, key: Path) -> None:
         self._files = (certificate, key)
+        self._lock = threading.Lock()
         self._seen = self._look()
         self._context = self._load()
 
@@ -36,16 +38,20 @@ class ReceiverTls:
 
         Files that make no sense, for instance because only one has been replaced yet, are not taken over.
         """
-        seen = self._look()
-        if seen != self._seen:
-            self._seen = seen
-            try:
-                self._context = self._load()
-            except ConfigError as error:
-                _log.error("certificate of the receiver rejected; the earlier one stays in use", problems=str(error))
-            else:
-                _log.info("certificate of the receiver replaced", certificate=str(self._files[0]))
-        return self._context
+        with self._lock:
+            seen = self._look()
+            if seen != self._seen:
+                self._seen = seen
+                self._replace()
+            return self._context
+
+    def _replace(self) -> None:
+        try:
+            self._context = self._load()
+        except ConfigError as error:
+            _log.error("certificate of the receiver rejected; the earlier one stays in use", problems=str(error))
+        else:
+            _log.info("certificate of the receiver replaced", certificate=str(self._files[0]))
 
     def _look(self) -> tuple[object, ...]:
         """Return what changes when a file does."""

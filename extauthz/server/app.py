@@ -18,7 +18,6 @@ import structlog
 from extauthz.audit.writer import RecordWriter
 from extauthz.clock import Clock, SystemClock
 from extauthz.errors import ConfigError, Problem
-from extauthz.nothing import NOTHING
 from extauthz.observing import Observing
 from extauthz.policy.live import LivePolicy
 from extauthz.server.banner import Serving, name_policy
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from extauthz.registry.live import LiveRegistry
     from extauthz.server.engine import Engine
     from extauthz.server.holdings import Holdings
+    from extauthz.server.keeperspender import StateOwner
     from extauthz.server.keys import IssuerKeys
     from extauthz.server.shadow_loader import FollowedShadow
     from extauthz.server.stateholdings import StateHoldings
@@ -122,6 +122,12 @@ class Application:
     def state(self) -> StateHoldings:
         """Return what rests on the state."""
         return self._parts.state
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Return the resources whose connections may outlive a decision, by the policy in force."""
+        ruleset = self._parts.live.current
+        return tuple(sorted(ruleset.streams)) if ruleset is not None else ()
 
     @property
     def serving(self) -> Serving:
@@ -204,7 +210,8 @@ def build(
     *,
     on_death: Callable[[], object] = end_process,
     turn: int | None = None,
-    spender: Spender | None = None,
+    spender: StateOwner | None = None,
+    metrics: Metrics | None = None,
 ) -> Application:
     """Return a server for `settings` that has not started yet.
 
@@ -214,27 +221,37 @@ def build(
         on_death: called, after the records have been written, when questions can no longer be answered.
         turn: shared with other processes on the same standard output; see `audit/target.py`.
         spender: who spends for us and keeps the state up; None where nobody does.
+        metrics: shared with other parts in this process; its own when None.
 
     Raises:
         ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
     """
     judge_listeners(settings)
     with ExitStack() as undo:
-        application = _build(settings, clock or SystemClock(), undo, on_death, turn, spender)
+        application = _build(
+            settings,
+            clock or SystemClock(),
+            undo,
+            on_death=on_death,
+            turn=turn,
+            spender=spender,
+            metrics=metrics or Metrics(),
+        )
         undo.pop_all()
     return application
 
 
-def _build(  # noqa: PLR0913, PLR0917 — as `build`, and what closes it
+def _build(  # noqa: PLR0913 — as `build`, and what closes it
     settings: Settings,
     clock: Clock,
     undo: ExitStack,
+    *,
     on_death: Callable[[], object],
     turn: int | None,
-    spender: Spender | None,
+    spender: StateOwner | None,
+    metrics: Metrics,
 ) -> Application:
     """Return the server; `undo` closes what was opened when something later fails."""
-    metrics = Metrics()
     application: Application
     metrics_server = _open_metrics(settings, metrics, lambda: application.readiness)
     if metrics_server is not None:
@@ -245,7 +262,7 @@ def _build(  # noqa: PLR0913, PLR0917 — as `build`, and what closes it
     holdings = open_holdings(settings, clock, metrics, spender)
     live = LivePolicy()
     context = policy_context(settings)
-    shadow = open_shadow(settings, context, holdings.state.facts)
+    shadow = open_shadow(settings, context, holdings.state.facts, holdings.state.restrictions)
     undo.callback(shadow.stop)
     checker = _checker(settings, holdings, live=live, shadow=shadow, records=records, metrics=metrics, clock=clock)
 
@@ -310,6 +327,7 @@ def _checker(  # noqa: PLR0913 — the parts that a decision passes through
         recall=recall,
         spender=holdings.state.spender,
         uses=holdings.state.uses,
+        sessions=holdings.state.sessions,
         shadow=shadow,
         observing=_observing(settings),
     )

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from extauthz.server.engine import Pending
     from extauthz.server.keyuses import KeyUses
     from extauthz.server.recall import Kept, Named, Recall
+    from extauthz.server.sessionnotes import SessionNotes
     from extauthz.server.shadow import Watching
     from extauthz.telemetry.metrics import Metrics
 
@@ -75,6 +76,7 @@ class Rim:
         recall: kept decisions.
         spender: takes what can be used up; None when nothing here can.
         uses: notes when API keys were used; None where there are none.
+        sessions: notes which sessions are used; None where nobody wants to know.
         shadow: a policy that only looks on; None when none runs.
         observing: requests that go through whatever is decided; None when everything is enforced.
     """
@@ -89,6 +91,7 @@ class Rim:
     recall: Recall
     spender: Spender | None = None
     uses: KeyUses | None = None
+    sessions: SessionNotes | None = None
     shadow: Watching | None = None
     observing: Observing | None = None
 
@@ -345,6 +348,8 @@ class Checker:
     def _note_use(self, decision: Decision, at: Instant) -> None:
         if self._rim.uses is not None:
             self._rim.uses.note(decision, at)
+        if self._rim.sessions is not None:
+            self._rim.sessions.note(decision, at)
 
     def _must_record(self, decision: Decision) -> bool:
         """Return whether this needs a record: an allow without one is an access that nobody can account for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from extauthz.pipeline import Views
 from extauthz.registry.index import Registry
@@ -12,6 +12,7 @@ from extauthz.server.authorities import AuthorityFiles, authority_files
 from extauthz.server.egress import egress_of
 from extauthz.server.epochs import UNHELD, Epochs
 from extauthz.server.evidence import IssuerEvidence
+from extauthz.server.keeperspender import KeeperSpender
 from extauthz.server.nonces import nonces_from
 from extauthz.server.profiles import from_settings
 from extauthz.server.stateholdings import StateHoldings
@@ -19,8 +20,12 @@ from extauthz.server.stateholdings import StateHoldings
 if TYPE_CHECKING:
     from extauthz.clock import Clock
     from extauthz.config.settings import Settings
-    from extauthz.ports import Spender
+    from extauthz.server.keeperspender import StateOwner
     from extauthz.telemetry.metrics import Metrics
+
+
+_KEEPER_SOCKET: Final = "keeper.sock"
+"""In `server.run_dir`: where whoever keeps the state is asked by those who decide."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class Holdings:
     views: Views
 
 
-def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: Spender | None = None) -> Holdings:
+def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: StateOwner | None = None) -> Holdings:
     """Return what is held by these settings; nothing of it runs yet.
 
     Args:
@@ -57,6 +62,8 @@ def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: S
     """
     issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics)
     authorities = AuthorityFiles(authority_files(settings))
+    if spender is None and settings.server.workers and settings.state is not None:
+        spender = KeeperSpender(settings.server.run_dir / _KEEPER_SOCKET)
     state = StateHoldings(settings, clock, spender, metrics.state.alarm)
     metrics.follow_state(state.counts)
     registry = LiveRegistry(None if settings.registry.paths else Registry())

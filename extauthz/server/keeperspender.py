@@ -1,4 +1,4 @@
-"""Spends through the keeper of this machine: the `ports.Spender` of workers.
+"""Spends, and notes of sessions, through the keeper of this machine: the `ports.Spender` of workers.
 
 One process owns what can be used up, so that one transaction serves all workers. Whatever goes wrong on the way is
 `UNKNOWN`, which is a denial and counts as spent: a question that was sent may have been carried out, so it is not sent
@@ -7,13 +7,13 @@ again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import structlog
 
 from extauthz.errors import LinkError
 from extauthz.link.caller import LinkCaller
-from extauthz.ports import SpendOutcome, Spent
+from extauthz.ports import Spender, SpendOutcome, Spent
 from extauthz.server.keeperwire import read_spend_answer, seen_messages, spend_question
 
 if TYPE_CHECKING:
@@ -29,8 +29,21 @@ SEEN_SECONDS: Final = 5.0
 """Time for the keeper to write down uses of sessions."""
 
 
+class StateOwner(Spender, Protocol):
+    """Whoever keeps the state up for those who decide: takes what is used up, and notes which sessions are used."""
+
+    def note_sessions(self, seen: Sequence[SessionSeen]) -> None:
+        """Take uses of sessions over.
+
+        Raises:
+            LinkError: it cannot be told.
+            StateError: it cannot write them down.
+        """
+        ...
+
+
 class KeeperSpender:
-    """Asks the keeper. Use it from any thread.
+    """Asks the keeper: the `StateOwner` of workers. Use it from any thread.
 
     Args:
         socket: the keeper's.

@@ -21,6 +21,7 @@ from extauthz.judge import Given, NotRecorded, judge
 from extauthz.model.reason import Reason
 from extauthz.model.shadow import ShadowChange, ShadowOutcome
 from extauthz.model.verdict import Deny
+from extauthz.nothing import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from extauthz.pipeline import Answer
     from extauthz.policy.live import LivePolicy
     from extauthz.policy.ruleset import Route, Ruleset
-    from extauthz.ports import StateSource
+    from extauthz.ports import RestrictionSource, StateSource
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +44,8 @@ _NOT_POLICY: Final = frozenset(
         Reason.PROXY_UNAUTHENTICATED,
         Reason.PROXY_OUT_OF_BOUNDS,
         Reason.EVIDENCE_UNAVAILABLE,
+        Reason.STATE_STALE,
+        Reason.SIGNALS_STALE,
         Reason.OVERLOADED,
         Reason.INTERNAL_ERROR,
     }
@@ -96,12 +99,21 @@ class ShadowPolicy:
     Args:
         live: the shadow; it is exchanged like the policy in force.
         state: changeable facts.
+        restrictions: what was taken away after login.
         capacity: decisions that may wait.
     """
 
-    def __init__(self, live: LivePolicy, state: StateSource, *, capacity: int = MAX_WAITING) -> None:
+    def __init__(
+        self,
+        live: LivePolicy,
+        state: StateSource,
+        restrictions: RestrictionSource = NOTHING,
+        *,
+        capacity: int = MAX_WAITING,
+    ) -> None:
         self._live = live
         self._state = state
+        self._restrictions = restrictions
         self._capacity = capacity
         self._waiting: deque[tuple[Decision, Ruleset, Slot]] = deque()
         self._changed = threading.Condition()
@@ -143,13 +155,15 @@ class ShadowPolicy:
 
     def _ask(self, decision: Decision, ruleset: Ruleset) -> ShadowOutcome:
         try:
-            return find_outcome(decision, ruleset, self._state)
+            return find_outcome(decision, ruleset, self._state, self._restrictions)
         except Exception as error:  # noqa: BLE001 — the shadow's trouble must stay its own, and the next one be asked
             _log.exception("shadow policy failed", error=type(error).__name__)
             return ShadowOutcome(ShadowChange.FAILED, "failed", ruleset.revision)
 
 
-def find_outcome(decision: Decision, ruleset: Ruleset, state: StateSource) -> ShadowOutcome:
+def find_outcome(
+    decision: Decision, ruleset: Ruleset, state: StateSource, restrictions: RestrictionSource = NOTHING
+) -> ShadowOutcome:
     """Return what a policy says about a request that another policy has decided."""
     request = decision.request
     if request is None:
@@ -158,6 +172,7 @@ def find_outcome(decision: Decision, ruleset: Ruleset, state: StateSource) -> Sh
         read_request=lambda: request,
         identify=lambda route, asked: _identify(decision, route, asked),
         state=state,
+        restrictions=restrictions,
         at=decision.at,
     )
     judged = judge(given, ruleset)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from extauthz.config.settings import Settings
     from extauthz.pipeline import Answer
     from extauthz.policy.compile import PolicyContext
-    from extauthz.ports import StateSource
+    from extauthz.ports import RestrictionSource, StateSource
 
 
 class FollowedShadow(Protocol):
@@ -54,16 +54,19 @@ class _NoShadow:
         """There is nothing to stop."""
 
 
-def open_shadow(settings: Settings, context: PolicyContext, state: StateSource) -> FollowedShadow:
+def open_shadow(
+    settings: Settings, context: PolicyContext, state: StateSource, restrictions: RestrictionSource
+) -> FollowedShadow:
     """Return the shadow policy of the settings, not read yet; one that does nothing when there is none.
 
     Args:
         settings: in force.
         context: what they say that policies refer to.
         state: changeable facts.
+        restrictions: what was taken away after login.
     """
     if not settings.policy_shadow:
         return _NoShadow()
     live = LivePolicy()
     loader = PolicyLoader(settings.policy_shadow, context, live, noun="shadow policy", without="no shadow is asked")
-    return _Running(loader, ShadowPolicy(live, state))
+    return _Running(loader, ShadowPolicy(live, state, restrictions))

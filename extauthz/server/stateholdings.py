@@ -13,6 +13,7 @@ from extauthz.nothing import NOTHING
 from extauthz.server.freshness import Freshness, expected_streams
 from extauthz.server.heartbeat import Heartbeat
 from extauthz.server.keyuses import WRITE_SECONDS, KeyUses
+from extauthz.server.sessionnotes import TELL_SECONDS, SessionNotes
 from extauthz.server.spender import StateSpender
 from extauthz.server.stateview import StateView, Warned
 from extauthz.server.watch import Watcher
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from extauthz.config.settings import Settings
     from extauthz.config.state import StateSettings
     from extauthz.ports import ApiKeySource, RestrictionSource, Spender, StateSource
+    from extauthz.server.keeperspender import StateOwner
 
 _MEMORY_FILE: Final = "state.db"
 
@@ -64,6 +66,7 @@ class StateHoldings:
         restrictions: what was taken away.
         facts: what requirements ask for.
         uses: when API keys were used; None without a state.
+        sessions: which sessions are used; None where nobody keeps the state up for us.
         epochs: what counts the changes of its facts, by kind.
 
     Raises:
@@ -74,16 +77,17 @@ class StateHoldings:
         self,
         settings: Settings,
         clock: Clock,
-        spender: Spender | None = None,
+        spender: StateOwner | None = None,
         on_alarm: Callable[[Warned], object] = lambda _: None,
     ) -> None:
         self.path: Path | None = None
         self.view: StateView | None = None
-        self.spender = spender
+        self.spender: Spender | None = spender
         self.api_keys: ApiKeySource = NOTHING
         self.restrictions: RestrictionSource = NOTHING
         self.facts: StateSource = NOTHING
         self.uses: KeyUses | None = None
+        self.sessions: SessionNotes | None = None
         self.epochs: dict[str, Callable[[str], int]] = {}
         self._own_spender: StateSpender | None = None
         self._watchers: tuple[Watcher, ...] = ()
@@ -101,6 +105,9 @@ class StateHoldings:
         self._watchers = (Watcher(WRITE_SECONDS, self.uses.write),)
         if spender is None:
             self._keep_up(path, state, clock)
+        else:
+            self.sessions = SessionNotes(spender.note_sessions)
+            self._watchers += (Watcher(TELL_SECONDS, self.sessions.flush),)
 
     def freshen(self) -> int:
         """Look at the state now; return the newest change of restrictions that decisions go by, -1 for unknown."""
@@ -122,6 +129,8 @@ class StateHoldings:
             self._own_spender.stop()
         for watcher in self._watchers:
             watcher.stop()
+        if self.sessions is not None:
+            self.sessions.flush()
         if self.uses is not None:
             with suppress(StateError):  # Nobody is there any more who could do something about it.
                 self.uses.write()

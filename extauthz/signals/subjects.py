@@ -9,8 +9,8 @@
    this is the caller's `sub` (`sub_formats`).
 4. Of several members the most specific one is what a restriction is on; the others have to be met as well, and a caller
    who says nothing about one meets it (SSF 1.0: a member that is missing on either side matches anything). Callers who
-   do not say the most specific one themselves are not hit: otherwise the end of one session would be that of every token
-   without a session.
+   do not say the most specific one themselves are not hit: otherwise the end of one session would be that of every
+   token without a session.
 5. Members that we have no use for are passed over, because that is how complex subjects match. Unless they are
    critical: then the event is discarded. Or unless they are ones we know, in a form we cannot compare, and what is left
    is a tenant or a client: then it would hit many instead of one, and the event names nobody for us.

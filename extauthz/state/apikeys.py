@@ -127,6 +127,13 @@ def seal_api_keys(connection: sqlite3.Connection, seal: Seal) -> int:
     return len(rows)
 
 
+def reseal_api_keys(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:
+    """Seal rows again that `old` holds for, inside a transaction; others stay as they are, and prove nobody."""
+    rows = connection.execute(f"SELECT {_SEALED}, mac FROM api_keys").fetchall()  # noqa: S608 — constants of this module
+    ours = [(new.seal(_KIND, *row), row[0]) for *row, mac in rows if old.holds(mac, _KIND, *row)]
+    connection.executemany("UPDATE api_keys SET mac = ? WHERE key_id = ?", ours)
+
+
 def list_api_keys(connection: sqlite3.Connection, seal: Seal) -> list[StoredApiKey]:
     """Return all keys, the oldest first.
 

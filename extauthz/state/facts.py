@@ -117,6 +117,13 @@ def read_changed_facts(query: Query, since: int, limit: int) -> ChangedFacts:
     return ChangedFacts(changed.number, tuple(StateName(*name.split(" ", 1)) for name in changed.names))
 
 
+def reseal_facts(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:
+    """Seal rows again that `old` holds for, inside a transaction; others stay as they are, and are not known."""
+    rows = connection.execute("SELECT kind, of, value, until, source, mac FROM facts").fetchall()
+    ours = [(new.seal(_KIND, *row), *row[:2]) for *row, mac in rows if old.holds(mac, _KIND, *row)]
+    connection.executemany("UPDATE facts SET mac = ? WHERE kind = ? AND of = ?", ours)
+
+
 def collect_facts(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
     """Remove facts that were over `FORGET_AFTER` ago, at most `limit`; inside a transaction."""
     rows = connection.execute(_EXPIRED, (at - FORGET_AFTER, limit)).fetchall()

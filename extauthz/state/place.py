@@ -19,9 +19,3 @@ def read_place(query: Query, name: str) -> bytes | None:
     """Return a note; None when there is none."""
     rows = query("SELECT value FROM meta WHERE name = ?", (f"place {name}",))
     return bytes(rows[0][0]) if rows and isinstance(rows[0][0], bytes) else None
-
-
-def read_incarnation(query: Query) -> bytes:
-    """Return what was drawn when the file was made."""
-    ((value,),) = query("SELECT value FROM meta WHERE name = 'incarnation'", ())
-    return bytes(value) if isinstance(value, bytes) else b""

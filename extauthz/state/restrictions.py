@@ -180,6 +180,16 @@ def collect(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
     return len(rows)
 
 
+def reseal_restrictions(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:
+    """Seal lifted rows again that `old` holds for, inside a transaction; others stay as they are, and in force."""
+    rows = connection.execute(_SELECT + " WHERE in_force = 0").fetchall()
+    lifted = [read for read in (_read(row, old, _unheard) for row in rows) if read.sealed]
+    connection.executemany(
+        "UPDATE restrictions SET mac = ? WHERE changed = ?",
+        [(seal_restriction(new, read.restriction), read.number) for read in lifted],
+    )
+
+
 def count_restrictions(query: Query) -> int:
     """Return how many rows there are, lifted ones included."""
     ((rows,),) = query("SELECT count(*) FROM restrictions", ())

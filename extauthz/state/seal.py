@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 KEY_BYTES: Final = 32
 
+KEY_KIND: Final = "key file"
+"""What a file is sealed as by which it is known with which key."""
+
 _VERSION: Final = b"xaz-seal-1"
 _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o007

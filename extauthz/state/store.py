@@ -19,8 +19,9 @@ from urllib.parse import quote
 
 from extauthz.errors import StateError
 from extauthz.state.apikeys import seal_api_keys
+from extauthz.state.backup import begin_anew, is_copy
 from extauthz.state.schema import MIGRATIONS, SEALED_SINCE
-from extauthz.state.seal import default_key_file, ensure_key, open_seal, read_key
+from extauthz.state.seal import KEY_KIND, default_key_file, ensure_key, open_seal, read_key
 from extauthz.state.transaction import to_query, transaction
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ APPLICATION_ID: Final = 0x78617A31
 OPENING_SECONDS: Final = 5.0
 """How long opening waits for another process that brings the schema up."""
 
-_KEY_KIND: Final = "key file"
 _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o007
 
@@ -46,6 +46,10 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_READONLY: "it cannot be written; check its rights and those of its folder",
     sqlite3.SQLITE_FULL: "the disk is full; make room",
 }
+_MODE: Final = 18
+_ROLLBACK: Final = 1
+"""The byte of a database's header that says how it is written, and its value for no WAL."""
+
 _PRIMARY: Final = 0xFF
 """Extended result codes carry the primary one in their lowest byte."""
 
@@ -73,6 +77,7 @@ def open_store(path: Path, key_file: Path | None = None) -> bytes:
         key = read_key(key_file) if _version(connection) >= SEALED_SINCE else ensure_key(key_file)
         migrate(connection, key)
         _verify_key(path, key_file, connection, key)
+        begin_anew(connection, key)
     return key
 
 
@@ -86,9 +91,10 @@ def connect(path: Path, *, wait: float) -> sqlite3.Connection:
         wait: seconds to wait for a lock.
 
     Raises:
-        StateError: it cannot be opened.
+        StateError: it cannot be opened, or beside it lies the log of another file.
     """
     with told(path):
+        _refuse_foreign_log(path)
         connection = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=rw",
             uri=True,
@@ -122,6 +128,9 @@ def verify_current(path: Path, connection: sqlite3.Connection) -> None:
         if _version(connection) != len(MIGRATIONS):
             message = f"{path}: it was replaced by one of an older version; restart to bring it up"
             raise StateError(message)
+        if is_copy(connection):
+            message = f"{path}: it was replaced by a backup; restart to begin anew with that"
+            raise StateError(message)
 
 
 def migrate(connection: sqlite3.Connection, key: bytes) -> None:
@@ -136,7 +145,7 @@ def migrate(connection: sqlite3.Connection, key: bytes) -> None:
         if before < SEALED_SINCE:
             seal = open_seal(to_query(connection), key)
             seal_api_keys(connection, seal)
-            connection.execute("INSERT INTO meta VALUES ('seal', ?)", (seal.seal(_KEY_KIND),))
+            connection.execute("INSERT INTO meta VALUES ('seal', ?)", (seal.seal(KEY_KIND),))
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
         connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
@@ -182,9 +191,27 @@ def _verify_ours(path: Path, connection: sqlite3.Connection) -> None:
         raise StateError(message)
 
 
+def _refuse_foreign_log(path: Path) -> None:
+    """Refuse to mix a backup with what was logged to the file whose place it took; SQLite would.
+
+    Files that are in use are in WAL mode by their header, and backups are not: they never had a log.
+    """
+    log = path.with_name(path.name + "-wal")
+    if not log.exists():
+        return
+    with path.open("rb") as file:
+        header = file.read(_MODE + 1)
+    if len(header) > _MODE and header[_MODE] == _ROLLBACK:
+        message = (
+            f"{log}: it belongs to the file that was here before; stop all servers, remove it and "
+            f"{path.name}-shm, and start again"
+        )
+        raise StateError(message)
+
+
 def _verify_key(path: Path, key_file: Path, connection: sqlite3.Connection, key: bytes) -> None:
     row = connection.execute("SELECT value FROM meta WHERE name = 'seal'").fetchone()
-    if row is None or not open_seal(to_query(connection), key).holds(row[0], _KEY_KIND):
+    if row is None or not open_seal(to_query(connection), key).holds(row[0], KEY_KIND):
         message = f"{key_file}: it is not the key that the records of {path} are sealed with; restore that one"
         raise StateError(message)
 

@@ -54,6 +54,7 @@ HARMLESS: Final = {
     r"(guards|permits)\.\d+\.require\.\d+\.approval\.by\.\d+": DENIES,
     r"guards\.\d+\.require\.\d+\.ticket\.state": DENIES,
     r"guards\.\d+\.require\.\d+\.environment": DENIES,
+    r"guards\.\d+\.require\.\d+\.mcp\.tools\.\d+": DENIES,
     r"guards\.\d+\.require\.\d+\.workflow\.(name|step)": DENIES,
     r"forbids\.\d+\.when \(text\)": OWN_DATA,
     r"forbids\.\d+\.when\.involves\.(issuers|subjects)\.\d+": OWN_DATA,

@@ -47,7 +47,12 @@ resources:
     body: form
     match: {host: api.example.com, path: /mood, methods: [POST], headers: {x-version: ["1", "2"]}}
     attributes: {mood: {from: body.mood, one_of: $calm}}
+  - name: tools
+    action: use
+    credential: none
+    match: {host: api.example.com, path: /mcp, methods: [POST]}
 permits:
+  - {id: tools, who: anyone, may: tools.use, require: [{mcp: {tools: [search]}}]}
   - {id: small-orders, who: anyone, may: order.create, when: resource.size <= constants.largest, record: sampled}
   - {id: moods, who: anyone, may: "*"}
 """.replace('may: "*"', "may: mood.set")
@@ -118,6 +123,27 @@ def test_a_header_and_a_form_say_what_is_meant(stage: Stage, body: str, version:
     """A kept decision for one value of the header is none for another."""
     for _ in range(2):
         assert post(stage, "/mood", body, FORM, x_version=version) == (status, reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "status", "reason"),
+    [
+        ('{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search"}}', {}, 200, ""),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "shell"}}', {}, 403, "tool_not_allowed"),
+        (
+            '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search"}}',
+            {"mcp_name": "shell"},
+            400,
+            "malformed_request",
+        ),
+        ('[{"jsonrpc": "2.0", "id": 1, "method": "ping"}]', {}, 400, "unreadable_body"),
+        ('{"jsonrpc": "2.0", "id": 1, "method": "ping"}', {}, 200, ""),
+    ],
+)
+def test_tools_are_called_by_name(stage: Stage, body: str, headers: dict[str, str], status: int, reason: str) -> None:
+    """A kept decision for one tool, or one header, is none for another."""
+    for _ in range(2):
+        assert post(stage, "/mcp", body, JSON, **headers) == (status, reason)
 
 
 def test_records_say_whose_decision_it_was(stage: Stage) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from extauthz.server.apikeys import ApiKeyView
+from extauthz.server.stateview import StateView
 from tests.integration.running import running, seconds_of_patience, settings
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import outcome_of
@@ -102,7 +102,7 @@ def test_without_looking_at_the_file_a_revoked_key_would_go_on(tmp_path: Path, m
     with accepting_keys(tmp_path) as keys:
         key = keys.create()
         keys.keep(key)
-        monkeypatch.setattr(ApiKeyView, "_look", lambda _: None)
+        monkeypatch.setattr(StateView, "_look", lambda _: None)
         keys.command("revoke", key.split("_")[1])
         assert keys.ask(key) == ALLOWED
 

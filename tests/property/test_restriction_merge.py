@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -13,15 +12,17 @@ from extauthz.model.restriction import OPERATOR, Effect, Form, Mark, Restriction
 from extauthz.state import restrictions
 from extauthz.state.restrictions import apply_restrictions, find_restrictions, lift
 from extauthz.state.seal import open_seal
-from extauthz.state.store import connect_memory
 from extauthz.state.transaction import to_query, transaction
+from tests.simulators.barestate import KEY, memory_state
 from tests.simulators.tokens import ISSUER, NOW
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
+    from random import Random
 
-KEY = bytes(32)
+    import pytest
+
 MARKS = tuple(Mark(Form.SUBJECT, ISSUER, name) for name in ("ann", "bob"))
 INSTANTS = st.integers(0, 3).map(lambda seconds: Instant(NOW + seconds))
 
@@ -43,13 +44,6 @@ def words(draw: st.DrawFn) -> Restriction:
     )
 
 
-@contextmanager
-def table() -> Iterator[sqlite3.Connection]:
-    """Yield an empty state."""
-    with closing(connect_memory(KEY)) as connection:
-        yield connection
-
-
 def say(connection: sqlite3.Connection, *said: Restriction) -> tuple[Restriction, ...]:
     """Merge words, and return what is another than before."""
     with transaction(connection):
@@ -60,15 +54,15 @@ def say(connection: sqlite3.Connection, *said: Restriction) -> tuple[Restriction
 def contents(connection: sqlite3.Connection) -> set[tuple[object, ...]]:
     """Return all rows but for their numbers and MACs, which differ from file to file."""
     columns = "name, effect, source, also, event_at, in_force, force_until, lift_until, signal, by, reason, own"
-    return set(to_query(connection)(f"SELECT {columns} FROM restrictions", ()))
+    return set(to_query(connection)(f"SELECT {columns} FROM restrictions", ()))  # noqa: S608 — columns of this test
 
 
 @given(st.lists(words(), max_size=8), st.randoms(use_true_random=False))
-def test_order_and_repetition_do_not_matter(said: list[Restriction], chance: object) -> None:
+def test_order_and_repetition_do_not_matter(said: list[Restriction], chance: Random) -> None:
     """In one transaction or in many; a second time, nothing changes."""
     shuffled = [*said, *said[:3]]
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' own random.Random
-    with table() as one, table() as other:
+    chance.shuffle(shuffled)
+    with memory_state() as one, memory_state() as other:
         say(one, *said)
         for word in shuffled:
             say(other, word)
@@ -79,7 +73,7 @@ def test_order_and_repetition_do_not_matter(said: list[Restriction], chance: obj
 @given(st.lists(words(), max_size=5), st.lists(words(), max_size=5))
 def test_two_machines_that_exchange_their_tables_agree(here: list[Restriction], there: list[Restriction]) -> None:
     """Whatever each heard before: what they hold is enough."""
-    with table() as one, table() as other:
+    with memory_state() as one, memory_state() as other:
         say(one, *here)
         say(other, *there)
         mine, yours = rows(one), rows(other)
@@ -91,7 +85,7 @@ def test_two_machines_that_exchange_their_tables_agree(here: list[Restriction], 
 @given(st.lists(words(), max_size=6))
 def test_a_lift_by_hand_always_holds(said: list[Restriction]) -> None:
     """And nothing that was said before brings the row back."""
-    with table() as connection:
+    with memory_state() as connection:
         say(connection, *said)
         for row in rows(connection):
             say(connection, lift(row, Instant(NOW), Instant(NOW + 9)))
@@ -99,14 +93,14 @@ def test_a_lift_by_hand_always_holds(said: list[Restriction]) -> None:
         assert all(not row.in_force for row in rows(connection))
 
 
-def test_the_law_is_able_to_fail(monkeypatch: object) -> None:
+def test_the_law_is_able_to_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: where the last word holds, order matters."""
     early, late = (
         Restriction(mark=MARKS[0], effect=Effect.REVOKED, source=OPERATOR, event_at=Instant(NOW + at), until=None)
         for at in (0, 1)
     )
-    monkeypatch.setattr(restrictions, "_is_later", lambda *_: True)  # type: ignore[attr-defined]  # pytest's own
-    with table() as one, table() as other:
+    monkeypatch.setattr(restrictions, "_is_later", lambda *_: True)
+    with memory_state() as one, memory_state() as other:
         say(one, early, late)
         say(other, late, early)
         assert contents(one) != contents(other)

@@ -16,7 +16,7 @@ from extauthz.processes.handover import Handover, unpack
 from extauthz.processes.mortal import die_with
 
 
-class _Stopped(Exception):
+class _StoppedError(Exception):
     """The supervisor has said so, or is gone."""
 
 
@@ -37,7 +37,7 @@ def main() -> int:
         return 0
     try:
         _serve(end, behaviour, handover)
-    except _Stopped:
+    except _StoppedError:
         return 0
     return 1
 
@@ -47,9 +47,9 @@ def _serve(end: socket.socket, behaviour: str, handover: Handover) -> None:
     for line in end.makefile("rb"):
         order = json.loads(line)
         if order["op"] == "stop" and behaviour != "deaf":
-            raise _Stopped
+            raise _StoppedError
         if order["op"] == "reload":
-            print("reload", handover.name, file=sys.stderr, flush=True)
+            sys.stderr.write(f"reload {handover.name}\n")
         if order["op"] == "ping" and (behaviour != "mute" or pongs == 0):
             pongs += 1
             ready = behaviour != "unready"

@@ -1,4 +1,4 @@
-"""Real Redis servers for tests: a process on a port of loopback, which can be killed, stopped, emptied and started again.
+"""Real Redis servers for tests: a process on a port of loopback, which can be killed, frozen, emptied, started again.
 
 It writes down what it is told before it answers (`appendfsync always`), as the documentation demands. Clients that test
 the outside speak through `redis-cli`, as a person would.

@@ -17,6 +17,7 @@ from extauthz.policy.requirements.details import compile_details
 from extauthz.policy.requirements.environment import compile_environment
 from extauthz.policy.requirements.familiar import compile_familiar
 from extauthz.policy.requirements.identity import compile_identity
+from extauthz.policy.requirements.mcp import compile_mcp
 from extauthz.policy.requirements.network import compile_network
 from extauthz.policy.requirements.plugin import compile_added
 from extauthz.policy.requirements.posture import compile_posture
@@ -63,12 +64,12 @@ REQUIREMENTS: Final[Mapping[str, Compile]] = {
     "workflow": compile_workflow,
     "rate": compile_rate,
     "budget": compile_budget,
+    "mcp": compile_mcp,
     "cel": compile_cel,
 }
 
 RESERVED: Final[Mapping[str, str]] = {
     "external": "another decision point to ask",
-    "mcp": "the reading of tool calls",
 }
 """Names of kinds that do not exist, and what each would need."""
 

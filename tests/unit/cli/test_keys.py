@@ -12,7 +12,9 @@ from typer.testing import CliRunner, Result
 from extauthz.cli.keys import keys_app
 from extauthz.identity.keyformat import digest_key, parse_key_text
 from extauthz.state.apikeys import find_stored_api_key, note_uses
-from extauthz.state.store import connect
+from extauthz.state.seal import open_seal
+from extauthz.state.store import connect, open_store
+from extauthz.state.transaction import to_query
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,8 +49,9 @@ class Keys:
 
     def stored(self, text: str) -> StoredApiKey:
         """Return what is stored of a key."""
+        key = open_store(self.state)
         with closing(connect(self.state, wait=1)) as connection:
-            found = find_stored_api_key(connection, id_of(text))
+            found = find_stored_api_key(connection, id_of(text), open_seal(to_query(connection), key))
         assert found is not None
         return found
 

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulators.statefile import state_file
+from tests.simulators.barestate import bare_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.simulators.statefile import StateFile
+    from tests.simulators.barestate import BareState
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> Iterator[StateFile]:
+def state(tmp_path: Path) -> Iterator[BareState]:
     """Yield a new state file."""
-    with state_file(tmp_path) as file:
+    with bare_state(tmp_path) as file:
         yield file

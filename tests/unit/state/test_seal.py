@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extauthz.state.seal import Field
-    from tests.simulators.statefile import StateFile
+    from tests.simulators.barestate import BareState
 
 KEY = b"k" * KEY_BYTES
 FIELDS = st.lists(
@@ -57,11 +57,11 @@ def test_incarnation_and_kind_do_not_run_into_each_other() -> None:
     assert Seal(KEY, b"ab").seal("c") != Seal(KEY, b"a").seal("bc")
 
 
-def test_the_seal_of_a_file_is_that_of_its_incarnation(state: StateFile) -> None:
+def test_the_seal_of_a_file_is_that_of_its_incarnation(state: BareState) -> None:
     """What was sealed in one file does not hold in another one, with the same key."""
     mac = state.seal.seal("x")
     assert state.seal.holds(mac, "x")
-    state.forge("UPDATE meta SET value = randomblob(16) WHERE name = 'incarnation'")
+    state.forge("meta", "value = randomblob(16) WHERE name = 'incarnation'")
     assert not state.seal.holds(mac, "x")
     assert open_seal(lambda *_: [("text",)], KEY).seal("x") == Seal(KEY, b"").seal("x")
 

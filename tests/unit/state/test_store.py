@@ -45,7 +45,7 @@ def test_a_new_file_is_private_and_ours(file: Path) -> None:
         assert values == ["wal", 2]
         assert connection.execute("PRAGMA user_version").fetchone()[0] == len(schema.MIGRATIONS)
         modes = {entry.name: S_IMODE(entry.stat().st_mode) for entry in file.parent.iterdir()}
-        assert modes == {"state.db": 0o600, "state.db-wal": 0o600, "state.db-shm": 0o600}
+        assert modes == dict.fromkeys(("state.db", "state.db-wal", "state.db-shm", "state.db.key"), 0o600)
 
 
 def test_opening_again_changes_nothing(file: Path) -> None:

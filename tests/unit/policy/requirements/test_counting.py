@@ -172,7 +172,7 @@ def test_a_ticket_is_named_by_text() -> None:
     assert refused("ticket", "{from: tenant, names: [name]}").message == "`name` is not an attribute of order.read"
 
 
-@pytest.mark.parametrize("kind", ["external", "mcp"])
+@pytest.mark.parametrize("kind", ["external"])
 def test_reserved_kinds_say_that_they_do_not_exist(kind: str) -> None:
     """Instead of a guess at what was meant."""
     text = f"{RESOURCE}guards:\n  - id: g\n    on: order.read\n    require:\n      - {kind}: {{}}\n"
