@@ -14,6 +14,7 @@ DECISION_PATH = (
     "response/",
     "jose/",
     "registry/",
+    "signals/",
     "pipeline.py",
     "guard.py",
     "observing.py",

@@ -1,7 +1,7 @@
 """Write the reference pages that are made from code; with `--check`, only say whether they are current.
 
-They are `docs/reference/reasons.md`, from `extauthz/model/reason.py`, and `docs/reference/policy.schema.json`, from the
-models of policy files.
+They are `docs/reference/reasons.md`, from `extauthz/model/reason.py`; `docs/reference/policy.schema.json`, from the
+models of policy files; and `docs/reference/metrics.md`, from wherever metrics are made (`make_metrics.py`).
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from pathlib import Path
 from extauthz.model import reason as reasons
 from extauthz.model.reason import REASONS, Reason, ReasonSpec
 from extauthz.policy.schema import schema_text
+from tools import make_metrics
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "reasons.md"
 SCHEMA = ROOT / "docs" / "reference" / "policy.schema.json"
+METRICS = ROOT / "docs" / "reference" / "metrics.md"
 
 _HEAD = """\
 # Reason codes
@@ -70,7 +72,7 @@ def page() -> str:
 
 def main(arguments: list[str]) -> int:
     """Write the pages, or compare them; return the exit status."""
-    made = {PAGE: page(), SCHEMA: schema_text()}
+    made = {PAGE: page(), SCHEMA: schema_text(), METRICS: make_metrics.page()}
     if "--check" in arguments:
         return (
             0 if all(path.is_file() and path.read_text(encoding="utf-8") == text for path, text in made.items()) else 1

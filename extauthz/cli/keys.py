@@ -154,7 +154,7 @@ def rotate(
         old = find_stored_api_key(connection, wanted, seal)
         if old is None:
             _fail(f"there is no API key {wanted}; `extauthz keys list --all` shows all")
-        if not old.sealed:
+        if not old.sealed:  # Else a forged row would become a key of ours.
             _fail(f"the row of API key {wanted} was not written by us; revoke it, and make a new one")
         if not _is_alive(old, now):
             _fail(f"API key {wanted} is revoked or has expired; make a new one with `extauthz keys create`")
@@ -231,7 +231,7 @@ def _show_new(text: str, key: ApiKey, *, as_json: bool) -> None:
 
 
 def _is_alive(stored: StoredApiKey, now: Instant) -> bool:
-    return stored.revoked_at is None and now < stored.key.expires_at
+    return not stored.sealed or (stored.revoked_at is None and now < stored.key.expires_at)
 
 
 def _id_of(text: str) -> str:

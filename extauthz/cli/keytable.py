@@ -35,7 +35,9 @@ def to_document(stored: StoredApiKey, now: Instant) -> dict[str, Any]:
 
 
 def status_of(stored: StoredApiKey, now: Instant) -> str:
-    """Return `active`, `replaced` (still accepted, for the overlap), `expired` or `revoked`."""
+    """Return `active`, `replaced` (still accepted, for the overlap), `expired`, `revoked` or `forged` (not by us)."""
+    if not stored.sealed:
+        return "forged"
     if stored.revoked_at is not None:
         return "revoked"
     if now >= stored.key.expires_at:

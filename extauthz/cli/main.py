@@ -23,12 +23,13 @@ _COMMANDS: Final = {
     "restrictions": ("extauthz.cli.sessions:restrictions_app", "List what holds against whom."),
     "sessions": ("extauthz.cli.sessions:sessions_app", "List live sessions."),
     "signals": ("extauthz.cli.signals:signals_app", "Security events: what arrived, what waits for a person."),
+    "state": ("extauthz.cli.state:state_app", "Back the state file up, and look it over."),
     "health": ("extauthz.cli.health:health_app", "Ask a running server whether it serves."),
     "demo": ("extauthz.cli.demo:demo_app", "See it work behind a real Envoy."),
 }
 """Name → where its typer app is, and its line in `--help`."""
 
-_GROUPS: Final = frozenset({"keys", "policy", "demo", "identities", "signals", "token"})
+_GROUPS: Final = frozenset({"keys", "policy", "demo", "identities", "signals", "state", "token"})
 """Commands with commands of their own; typer would flatten a group of one into that one."""
 
 

@@ -282,7 +282,7 @@ def _confirm(order: Order, sessions: int) -> None:
     """Say how many it is about, and go on only when it is meant."""
     about = f"{order.kind} {describe(order.mark)}: {counted(sessions, 'live session')}"
     if sessions == 0 and order.mark.form not in {Form.ISSUER, Form.EVERYBODY}:
-        about += " (nobody of that name was seen lately; is it spelt as in decision records?)"
+        about += " (none of that name was seen lately; is it spelt as in decision records?)"
     typer.echo(about, err=True)
     if order.assured:
         return

@@ -51,7 +51,9 @@ class AuthoritySettings(Section):
     """What a stream may report. Whatever it says beyond that changes nothing, and is counted and logged."""
 
     issuers: tuple[Annotated[str, Field(pattern=_ISSUER)], ...] = Field(
-        min_length=1, description="Configured issuers about whose callers it may report."
+        min_length=1,
+        description="Configured issuers about whose callers it may report; for workloads with certificates their trust "
+        "domain (`spiffe://NAME`), or the `issuer` that a profile gives them.",
     )
     tenants: tuple[str, ...] = Field(
         default=(), description="The only tenants it may report about; empty means any of those issuers."
@@ -195,8 +197,15 @@ def _misfits(settings: Settings) -> Iterator[str]:
         same = next(other for other in streams if other.issuer == stream.issuer)
         if stream.keys != same.keys:
             yield f"signals.streams: {same.name}, {stream.name}: one issuer, but other `keys`; write the same for both"
-    known = {issuer.issuer for issuer in settings.issuers}
+    known = {issuer.issuer for issuer in settings.issuers} | set(_vouchers(settings))
     for stream in streams:
         for issuer in stream.authority.issuers:
             if issuer not in known:
                 yield f"signals.streams: {stream.name}: issuer {issuer!r} is not configured under `issuers`"
+
+
+def _vouchers(settings: Settings) -> Iterator[str]:
+    """Yield what callers with certificates have as their issuer."""
+    for profile in settings.profiles.values():
+        for accepted in profile.certificates.accept:
+            yield accepted.issuer or f"spiffe://{accepted.trust_domain}"

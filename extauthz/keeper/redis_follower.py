@@ -250,10 +250,15 @@ class RedisFollower:
             confirmed = self._keeper.confirm(number)
             if confirmed.by == confirmed.of:
                 self._on_confirmed(life, position)
-                continue
-            with self._lock:
-                self._wanted = wanted if self._wanted is None else self._wanted
-                self._lock.wait_for(lambda: self._stopping, RETRY_SECONDS)
+            else:
+                self._want_again(wanted)
+
+    def _want_again(self, wanted: tuple[Life, int, int]) -> None:
+        """Have workers asked once more, unless something newer is wanted by then."""
+        with self._lock:
+            if self._wanted is None:
+                self._wanted = wanted
+            self._lock.wait_for(lambda: self._stopping, RETRY_SECONDS)
 
     def _fail(self, problem: str) -> None:
         if not self._failing:

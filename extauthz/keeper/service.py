@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from extauthz.audit.actions import ActionLog
 from extauthz.errors import ConfigError, LinkError, Problem, StateError
 from extauthz.keeper.admin import AdminDesk
+from extauthz.keeper.gauges import follow_keeper
 from extauthz.keeper.keeper import Keeper
 from extauthz.keeper.receipts import no_streams
 from extauthz.keeper.workerdesk import WorkerDesk
@@ -115,6 +116,8 @@ class KeeperService:
             metrics=metrics.state if metrics is not None else None,
             actions=ActionLog(settings.records.actions_target),
         )
+        if metrics is not None:
+            follow_keeper(metrics.state, self.keeper, clock, [stream.name for stream in settings.signals.streams])
         admin = AdminDesk(self.keeper, state, clock)
         self.spender = LocalOwner(spender, self.keeper)
         workers = WorkerDesk(self.spender)

@@ -126,7 +126,7 @@ class SignalDesk:
         keys: of the streams' transmitters.
         clock: for instants.
         verifications: states of the verification events that we asked for.
-        metrics: counts; None for none.
+        metrics: counts.
     """
 
     def __init__(  # noqa: PLR0913 — the parts that it joins
@@ -137,7 +137,7 @@ class SignalDesk:
         *,
         clock: Clock,
         verifications: Verifications,
-        metrics: StateMetrics | None = None,
+        metrics: StateMetrics,
     ) -> None:
         self._streams = {stream.rules.name: stream for stream in streams}
         self._keeper = keeper
@@ -226,7 +226,7 @@ class SignalDesk:
                 problem=reported.note,
                 jti=token.jti,
             )
-        if new and reported.outcome is Outcome.OUTSIDE_AUTHORITY and self._metrics is not None:
+        if new and reported.outcome is Outcome.OUTSIDE_AUTHORITY:
             self._metrics.alarm("outside_authority")
         return Heard(status="accepted")
 
@@ -266,9 +266,8 @@ class SignalDesk:
         return Heard(status="unavailable", description="try again shortly")
 
     def _count(self, stream: str, kind: str, outcome: str, age: float | None = None) -> None:
-        if self._metrics is not None:
-            label = kind if kind in _LABELS or not kind else "unknown"
-            self._metrics.signal_done(stream, label, outcome, age)
+        label = kind if kind in _LABELS or not kind else "unknown"
+        self._metrics.signal_done(stream, label, outcome, age)
 
 
 def _detail(reported: Reported) -> str:

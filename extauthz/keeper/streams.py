@@ -30,7 +30,7 @@ def open_signal_desk(  # noqa: PLR0913 — the parts that it joins
     *,
     clock: Clock,
     verifications: Verifications,
-    metrics: StateMetrics | None = None,
+    metrics: StateMetrics,
 ) -> SignalDesk:
     """Return the desk for the streams that the settings describe.
 
@@ -40,7 +40,7 @@ def open_signal_desk(  # noqa: PLR0913 — the parts that it joins
         keys: from `stream_keys`, started.
         clock: for instants.
         verifications: shared with whoever asks for verification events.
-        metrics: counts; None for none.
+        metrics: counts.
     """
     keep = settings.state.keep_revocations if settings.state is not None else 0.0
     streams = [Stream(rules_of(stream, keep), stream.hold_above) for stream in settings.signals.streams]

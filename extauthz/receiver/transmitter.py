@@ -144,14 +144,15 @@ class Transmitter:
         wanted = {"stream_id": stream_id, "status": status, **({"reason": reason} if reason else {})}
         self._ask("POST", self._endpoint("status_endpoint"), wanted)
 
-    def ask_for_verification(self, stream_id: str, state: str) -> None:
-        """Have a verification event with `state` sent.
+    def ask_for_verification(self, stream_id: str, state: str | None = None) -> None:
+        """Have a verification event sent, with `state` or without one.
 
         Raises:
             TransmitterError: 429 when it is too soon.
             FetchError: there was no answer of use.
         """
-        self._ask("POST", self._endpoint("verification_endpoint"), {"stream_id": stream_id, "state": state})
+        wanted = {"stream_id": stream_id, **({"state": state} if state is not None else {})}
+        self._ask("POST", self._endpoint("verification_endpoint"), wanted)
 
     def _endpoint(self, member: str) -> str:
         endpoint: str = getattr(self.metadata, member)

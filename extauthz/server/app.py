@@ -408,4 +408,6 @@ def _open_records(settings: Settings, metrics: Metrics, turn: int | None) -> Rec
 def _readiness(parts: _Parts, *, draining: bool) -> Readiness:
     missing = parts.keys.unavailable_issuers()
     why_not = "the server is stopping" if draining else parts.can_decide()
-    return Readiness(ready=not why_not, why_not=why_not, unavailable_issuers=missing)
+    view = parts.state.view
+    silent = view.silent_streams() if view is not None else ()
+    return Readiness(ready=not why_not, why_not=why_not, unavailable_issuers=missing, silent_streams=silent)

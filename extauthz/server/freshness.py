@@ -133,6 +133,10 @@ class Freshness:
         """Return whether everybody who reports about callers of an issuer is heard; see `ports.RestrictionSource`."""
         return all(self._is_heard(stream, at) for stream in self._streams if issuer in stream.issuers)
 
+    def silent_streams(self, at: Instant) -> tuple[str, ...]:
+        """Return the streams on which nothing is heard, for people."""
+        return tuple(stream.name for stream in self._streams if not self._is_heard(stream, at))
+
     def find_assumed_risk(self, issuer: str, at: Instant) -> Risk | None:
         """Return the risk of callers of an issuer of whom nobody has reported any; None when that is not known.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
@@ -38,11 +38,13 @@ class Readiness:
         ready: a policy is in force and we are not stopping.
         why_not: what is missing, in a sentence; empty when ready.
         unavailable_issuers: issuers without usable keys. They do not make us unready: the other callers are served.
+        silent_streams: streams of signals on which nothing is heard. They do not either, for the same reason.
     """
 
     ready: bool
     why_not: str = ""
     unavailable_issuers: tuple[str, ...] = ()
+    silent_streams: tuple[str, ...] = ()
 
 
 class MetricsServer:
@@ -113,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.OK, _TEXT, b"alive\n")
         elif path == "/readyz":
             state = self.server.readiness()
-            body = {"ready": state.ready, "why_not": state.why_not, "unavailable_issuers": state.unavailable_issuers}
+            body = asdict(state)
             status = HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE
             self._answer(status, "application/json", json.dumps(body).encode() + b"\n")
         else:

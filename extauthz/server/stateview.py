@@ -159,6 +159,11 @@ class StateView:
         """Return whether everybody who reports about callers of an issuer is heard; see `ports.RestrictionSource`."""
         return self._freshness.are_signals_fresh(issuer, at)
 
+    def silent_streams(self) -> tuple[str, ...]:
+        """Return the streams on which nothing is heard, as the file says now."""
+        self.freshen()
+        return self._freshness.silent_streams(self._clock.now())
+
     def find_state(self, name: StateName, at: Instant) -> object | None:
         """Return a fact; see `ports.StateSource`. The risk of whom nobody reports is what their stream says to assume.
 

@@ -18,13 +18,14 @@ from extauthz.clock import Instant
 from extauthz.errors import StateError
 from extauthz.model.identity import Kind
 from extauthz.ports import ApiKey
+from extauthz.state.seal import count_sealed
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
 
     from extauthz.state.follower import Query
-    from extauthz.state.seal import Alarm, Seal
+    from extauthz.state.seal import Alarm, Seal, Sealed
 
 API_KEY_KINDS: Final = (Kind.SERVICE, Kind.WORKLOAD, Kind.CI, Kind.AGENT, Kind.THIRD_PARTY)
 """Who can hold a key. People sign in; a key that stood for one could never be asked for a second factor."""
@@ -125,6 +126,11 @@ def seal_api_keys(connection: sqlite3.Connection, seal: Seal) -> int:
         "UPDATE api_keys SET mac = ? WHERE key_id = ?", [(seal.seal(_KIND, *row), row[0]) for row in rows]
     )
     return len(rows)
+
+
+def count_sealed_api_keys(query: Query, seal: Seal) -> Sealed:
+    """Return how many rows are ours."""
+    return count_sealed(seal.holds(mac, _KIND, *row) for *row, mac in query(f"SELECT {_SEALED}, mac FROM api_keys", ()))  # noqa: S608 — constants of this module
 
 
 def reseal_api_keys(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:

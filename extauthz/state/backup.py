@@ -18,13 +18,12 @@ from extauthz.ids import new_random_bytes
 from extauthz.state.apikeys import reseal_api_keys
 from extauthz.state.facts import reseal_facts
 from extauthz.state.restrictions import reseal_restrictions
+from extauthz.state.schema import APPLICATION_ID, COPY_ID
 from extauthz.state.seal import KEY_KIND, open_seal
 from extauthz.state.transaction import to_query, transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from extauthz.clock import Instant
 
 _PAGES: Final = 1024
 """Pages that are copied at a time; in between, others may write."""
@@ -35,7 +34,7 @@ _NUMBERS: Final = 1_000_000_000
 _INCARNATION_BYTES: Final = 16
 
 
-def back_up(connection: sqlite3.Connection, target: Path, at: Instant) -> None:
+def back_up(connection: sqlite3.Connection, target: Path) -> None:
     """Copy the state, as it is at one moment, into a new file that only its owner can read.
 
     Raises:
@@ -48,7 +47,7 @@ def back_up(connection: sqlite3.Connection, target: Path, at: Instant) -> None:
         message = f"{target}: {error.strerror}; a backup is written to a new file, in a folder that is there"
         raise StateError(message) from error
     try:
-        _copy(connection, target, at)
+        _copy(connection, target)
     except BaseException:
         for name in (target, *_beside(target)):
             name.unlink(missing_ok=True)
@@ -57,7 +56,7 @@ def back_up(connection: sqlite3.Connection, target: Path, at: Instant) -> None:
 
 def is_copy(connection: sqlite3.Connection) -> bool:
     """Return whether this is a copy that nobody has opened yet as a state file."""
-    return connection.execute("SELECT 1 FROM meta WHERE name = 'backup'").fetchone() is not None
+    return bool(connection.execute("PRAGMA application_id").fetchone() == (COPY_ID,))
 
 
 def begin_anew(connection: sqlite3.Connection, key: bytes) -> None:
@@ -74,17 +73,18 @@ def begin_anew(connection: sqlite3.Connection, key: bytes) -> None:
         reseal_facts(connection, old, new)
         connection.execute("UPDATE meta SET value = ? WHERE name = 'seal'", (new.seal(KEY_KIND),))
         connection.execute("UPDATE changes SET number = number + ?", (_NUMBERS,))
-        connection.execute("DELETE FROM meta WHERE name = 'backup'")
+        connection.execute("DELETE FROM beat")
+        # How far others had come with the file that it was copied from says nothing about this one.
+        connection.execute("DELETE FROM meta WHERE name LIKE 'place %'")
+        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
 
-def _copy(connection: sqlite3.Connection, target: Path, at: Instant) -> None:
+def _copy(connection: sqlite3.Connection, target: Path) -> None:
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         connection.backup(copy, pages=_PAGES)
         copy.execute("PRAGMA journal_mode=DELETE")  # One file, which can be carried elsewhere.
         copy.execute("PRAGMA synchronous=FULL")
-        with transaction(copy):
-            copy.execute("INSERT OR REPLACE INTO meta VALUES ('backup', ?)", (str(at).encode(),))
-            copy.execute("DELETE FROM beat")
+        copy.execute(f"PRAGMA application_id={COPY_ID}")
         (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         message = f"{target}: the copy is damaged ({verdict}); check the state file with `extauthz state check`"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from extauthz.model.state import STANDING, StateName
 from extauthz.state.changes import FACT, next_number, note_forgotten, read_changed
 from extauthz.state.factvalues import to_value
+from extauthz.state.seal import count_sealed
 
 if TYPE_CHECKING:
     import sqlite3
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from extauthz.clock import Instant
     from extauthz.state.follower import Query
-    from extauthz.state.seal import Alarm, Seal
+    from extauthz.state.seal import Alarm, Seal, Sealed
 
 FACT_TABLES: Final = (
     """CREATE TABLE facts (
@@ -115,6 +116,12 @@ def read_changed_facts(query: Query, since: int, limit: int) -> ChangedFacts:
     if changed.names is None:
         return ChangedFacts(changed.number, None)
     return ChangedFacts(changed.number, tuple(StateName(*name.split(" ", 1)) for name in changed.names))
+
+
+def count_sealed_facts(query: Query, seal: Seal) -> Sealed:
+    """Return how many facts that are known are ours."""
+    rows = query("SELECT kind, of, value, until, source, mac FROM facts WHERE value <> ?", (_GONE,))
+    return count_sealed(seal.holds(mac, _KIND, *row) for *row, mac in rows)
 
 
 def reseal_facts(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:

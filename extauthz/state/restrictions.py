@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from extauthz.clock import Instant
 from extauthz.model.restriction import Effect, Form, Mark, Restriction
 from extauthz.state.changes import RESTRICTION, ChangedNames, newest_number, next_number, note_forgotten, read_changed
+from extauthz.state.seal import count_sealed
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
     from extauthz.state.follower import Query
-    from extauthz.state.seal import Alarm, Seal
+    from extauthz.state.seal import Alarm, Seal, Sealed
 
 RESTRICTION_TABLES: Final = (
     """CREATE TABLE restrictions (
@@ -180,6 +181,12 @@ def collect(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
     return len(rows)
 
 
+def count_sealed_lifts(query: Query, seal: Seal) -> Sealed:
+    """Return how many of the lifted rows are ours; the others count as in force."""
+    rows = query(_SELECT + " WHERE in_force = 0", ())
+    return count_sealed(_read(row, seal, _unheard).sealed for row in rows)
+
+
 def reseal_restrictions(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:
     """Seal lifted rows again that `old` holds for, inside a transaction; others stay as they are, and in force."""
     rows = connection.execute(_SELECT + " WHERE in_force = 0").fetchall()
@@ -194,6 +201,16 @@ def count_restrictions(query: Query) -> int:
     """Return how many rows there are, lifted ones included."""
     ((rows,),) = query("SELECT count(*) FROM restrictions", ())
     return int(rows)
+
+
+def count_in_force(query: Query, at: Instant) -> dict[tuple[str, str], int]:
+    """Return how many are in force at `at` by form of target and effect; reads all of the table."""
+    form = "substr(name, 1, instr(name, ' ') - 1)"
+    rows = query(
+        f"SELECT {form}, effect, count(*) FROM restrictions WHERE in_force = 1 AND until > ? GROUP BY 1, 2",  # noqa: S608 — a constant of this function
+        (float(at),),
+    )
+    return {(str(kind), str(effect)): int(count) for kind, effect, count in rows}
 
 
 def restriction_fields(restriction: Restriction) -> tuple[str | float | int | None, ...]:

@@ -13,6 +13,12 @@ from extauthz.state.sessions import SESSION_TABLES
 from extauthz.state.signals import SIGNAL_TABLES
 from extauthz.state.spends import MEMBER_TABLES, SPEND_TABLES
 
+APPLICATION_ID: Final = 0x78617A31
+"""`xaz1` in ASCII, in the header of the file."""
+
+COPY_ID: Final = 0x78617A62
+"""`xazb` in ASCII, instead, in a backup that nobody has opened yet. No server decides by such a file."""
+
 _FOUNDATION: Final = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID",
     "INSERT INTO meta VALUES ('incarnation', randomblob(16))",

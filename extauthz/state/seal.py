@@ -11,15 +11,16 @@ from __future__ import annotations
 import hmac
 import os
 import struct
+from collections import Counter
 from contextlib import suppress
 from stat import S_IMODE
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.errors import StateError
 from extauthz.ids import new_random_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from extauthz.state.follower import Query
@@ -38,6 +39,18 @@ _PRIVATE: Final = 0o600
 _OTHERS: Final = 0o007
 _MOST: Final = 1024
 """Characters of a key file that are read; ours has 65."""
+
+
+class Sealed(NamedTuple):
+    """How many records need a MAC to count.
+
+    Attributes:
+        ours: those whose MAC holds.
+        forged: the others.
+    """
+
+    ours: int
+    forged: int
 
 
 class Seal:
@@ -63,6 +76,12 @@ class Seal:
     def holds(self, mac: object, kind: str, *fields: Field) -> bool:
         """Return whether `mac` is the MAC of this record; in a time that does not depend on how much of it fits."""
         return isinstance(mac, bytes) and hmac.compare_digest(mac, self.seal(kind, *fields))
+
+
+def count_sealed(verdicts: Iterable[bool]) -> Sealed:
+    """Return how many records are ours and how many are not."""
+    counts = Counter(verdicts)
+    return Sealed(ours=counts[True], forged=counts[False])
 
 
 def open_seal(query: Query, key: bytes) -> Seal:
@@ -149,7 +168,7 @@ def _typed(value: Field) -> bytes:
             return b"b" + _sized(value)
         case int():
             return b"i" + _sized(str(value).encode())
-        case float():
+        case _:
             return b"f" + struct.pack(">d", value)
 
 

@@ -121,8 +121,8 @@ class SpendTables:
         for spend in order.spends:
             if not self._has_room(spend, at, wanted, joining):
                 return Spent(SpendOutcome.REFUSED, spend)
-        added = len(wanted) + sum(len(members) for members in joining.values())
-        if self._count_rows() + added + 1 > self._capacity:
+        added = len(wanted) + bool(wanted) + sum(len(members) for members in joining.values())
+        if added and self._count_rows() + added > self._capacity:
             return Spent(SpendOutcome.UNKNOWN)
         self._write(order, question, at)
         return Spent(SpendOutcome.DONE)

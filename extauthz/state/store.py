@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from stat import S_IMODE
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -20,16 +20,13 @@ from urllib.parse import quote
 from extauthz.errors import StateError
 from extauthz.state.apikeys import seal_api_keys
 from extauthz.state.backup import begin_anew, is_copy
-from extauthz.state.schema import MIGRATIONS, SEALED_SINCE
+from extauthz.state.schema import APPLICATION_ID, COPY_ID, MIGRATIONS, SEALED_SINCE
 from extauthz.state.seal import KEY_KIND, default_key_file, ensure_key, open_seal, read_key
 from extauthz.state.transaction import to_query, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-APPLICATION_ID: Final = 0x78617A31
-"""`xaz1` in ASCII, in the header of the file."""
 
 OPENING_SECONDS: Final = 5.0
 """How long opening waits for another process that brings the schema up."""
@@ -46,10 +43,6 @@ _SENTENCES: Final = {
     sqlite3.SQLITE_READONLY: "it cannot be written; check its rights and those of its folder",
     sqlite3.SQLITE_FULL: "the disk is full; make room",
 }
-_MODE: Final = 18
-_ROLLBACK: Final = 1
-"""The byte of a database's header that says how it is written, and its value for no WAL."""
-
 _PRIMARY: Final = 0xFF
 """Extended result codes carry the primary one in their lowest byte."""
 
@@ -68,16 +61,18 @@ def open_store(path: Path, key_file: Path | None = None) -> bytes:
     key_file = default_key_file(path) if key_file is None else key_file
     _make_private(path)
     with closing(connect(path, wait=OPENING_SECONDS)) as connection, told(path):
-        _verify_ours(path, connection)
-        (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-        if mode != "wal":
-            message = f"{path}: its file system cannot hold it; put it on a local disk"
-            raise StateError(message)
+        verify_ours(path, connection)
+        copy = is_copy(connection)
+        if not copy:
+            _use_log(path, connection)
         # A file that was sealed has a key somewhere: a new one would only make its records worthless.
-        key = read_key(key_file) if _version(connection) >= SEALED_SINCE else ensure_key(key_file)
+        key = read_key(key_file) if schema_of(connection) >= SEALED_SINCE else ensure_key(key_file)
         migrate(connection, key)
         _verify_key(path, key_file, connection, key)
-        begin_anew(connection, key)
+        if copy:
+            # Before there is a log, so that a log beside a copy is always that of another file.
+            begin_anew(connection, key)
+            _use_log(path, connection)
     return key
 
 
@@ -124,8 +119,8 @@ def verify_current(path: Path, connection: sqlite3.Connection) -> None:
         StateError: it has not; only a start brings schemas up.
     """
     with told(path):
-        _verify_ours(path, connection)
-        if _version(connection) != len(MIGRATIONS):
+        verify_ours(path, connection)
+        if schema_of(connection) != len(MIGRATIONS):
             message = f"{path}: it was replaced by one of an older version; restart to bring it up"
             raise StateError(message)
         if is_copy(connection):
@@ -135,10 +130,10 @@ def verify_current(path: Path, connection: sqlite3.Connection) -> None:
 
 def migrate(connection: sqlite3.Connection, key: bytes) -> None:
     """Bring the schema up in one transaction; of several processes that try at once, one does."""
-    if _version(connection) == len(MIGRATIONS):
+    if schema_of(connection) == len(MIGRATIONS):
         return
     with transaction(connection):
-        before = _version(connection)
+        before = schema_of(connection)
         for step in MIGRATIONS[before:]:
             for statement in step:
                 connection.execute(statement)
@@ -147,7 +142,8 @@ def migrate(connection: sqlite3.Connection, key: bytes) -> None:
             seal_api_keys(connection, seal)
             connection.execute("INSERT INTO meta VALUES ('seal', ?)", (seal.seal(KEY_KIND),))
         connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
-        connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
+        if before == 0:
+            connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
 
 
 @contextmanager
@@ -172,36 +168,55 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA trusted_schema=OFF")
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def schema_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the schema that a file has."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _verify_ours(path: Path, connection: sqlite3.Connection) -> None:
+def verify_ours(path: Path, connection: sqlite3.Connection) -> None:
+    """Verify that it is a state file of ours, of this version or an older one.
+
+    Raises:
+        StateError: it is not.
+        sqlite3.Error: it cannot be read.
+    """
     connection.execute("BEGIN")  # One view of both: another process may be making the tables just now.
     try:
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         (application,) = connection.execute("PRAGMA application_id").fetchone()
     finally:
         connection.execute("ROLLBACK")
-    if application != APPLICATION_ID and (application or tables):
+    if application not in {APPLICATION_ID, COPY_ID} and (application or tables):
         message = f"{path}: it is another program's database; name another path"
         raise StateError(message)
-    if _version(connection) > len(MIGRATIONS):
+    if schema_of(connection) > len(MIGRATIONS):
         message = f"{path}: it was written by a newer version of extauthz; run that one, or restore an older backup"
+        raise StateError(message)
+
+
+def _use_log(path: Path, connection: sqlite3.Connection) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":
+        message = f"{path}: its file system cannot hold it; put it on a local disk"
         raise StateError(message)
 
 
 def _refuse_foreign_log(path: Path) -> None:
     """Refuse to mix a backup with what was logged to the file whose place it took; SQLite would.
 
-    Files that are in use are in WAL mode by their header, and backups are not: they never had a log.
+    SQLite itself looks at the file without the log (`immutable`). Nothing else may open it: whoever closes a descriptor
+    of a file gives up all locks that this process has on it (POSIX), those of SQLite's other connections included.
     """
     log = path.with_name(path.name + "-wal")
     if not log.exists():
         return
-    with path.open("rb") as file:
-        header = file.read(_MODE + 1)
-    if len(header) > _MODE and header[_MODE] == _ROLLBACK:
+    copy = False
+    with (
+        closing(sqlite3.connect(f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1", uri=True)) as alone,
+        suppress(sqlite3.DatabaseError),  # It may be written to at this moment; a backup that was put in place is not.
+    ):
+        copy = is_copy(alone)
+    if copy:
         message = (
             f"{log}: it belongs to the file that was here before; stop all servers, remove it and "
             f"{path.name}-shm, and start again"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from extauthz.demo.scenario import find_differences, find_situations
+from extauthz.demo.scenario_live import play
 from extauthz.demo.scenario_show import show_scenario
 from extauthz.demo.scenario_stage import SituationStage
+from extauthz.demo.scenario_steps import AskStep, Run, Signal
 from tests.e2e.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -21,8 +24,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.envoy
 
 SITUATIONS = find_situations(ROOT)
-COMPLETE = {"01", "05", "08", "09", "10", "14"}
+COMPLETE = {"01", "04", "05", "08", "09", "10", "14", "16", "17"}
 """Those of which every case that a bearer token can prove is sent, and nothing waits."""
+
+OVER_TIME = [each for each in SITUATIONS if each.steps]
+"""Those in which something changes between requests."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +58,39 @@ def test_answers_are_as_expected(stage: SituationStage, situation: Situation) ->
         outcome = wrong[scene.case.expect.outcome]
         opposite = replace(scene.case, expect=scene.case.expect.model_copy(update={"outcome": outcome}))
         assert find_differences(opposite, scene.answer)
+
+
+@pytest.mark.parametrize("situation", OVER_TIME, ids=lambda situation: situation.folder.name)
+def test_what_happens_over_time(stage: SituationStage, situation: Situation) -> None:
+    """Each step comes out as written; a token that is let through is refused later, and nothing else told it so."""
+    moments = list(play(stage, situation))
+    assert [(moment.title, moment.wrong) for moment in moments if moment.wrong] == []
+    assert len(moments) == len(situation.steps)
+    asked = [moment for moment in moments if moment.expected]
+    assert {moment.expected == "allow" for moment in asked} == {True, False}
+    for moment in moments:
+        if moment.title.startswith("$"):
+            assert re.match(r"in force on 1/1 workers after [0-9.]+ m?s; [0-9]+ live session", moment.got[1])
+
+
+def test_a_command_that_goes_wrong_is_told(stage: SituationStage) -> None:
+    """Its exit code and what it said are the step's."""
+    (reuse,) = (each for each in OVER_TIME if each.number == "13")
+    ask = next(step for step in reuse.steps if isinstance(step, AskStep))
+    (_, moment) = play(stage, replace(reuse, steps=(ask, Run(run="revoke moon"))))
+    assert "exit code 2" in moment.wrong[0]
+
+
+def test_without_the_signals_the_token_goes_on(stage: SituationStage) -> None:
+    """The steps that refuse do so because of what happened in between: left out, they come out wrong."""
+    (taken,) = (each for each in OVER_TIME if each.number == "04")
+    quiet = replace(taken, steps=tuple(step for step in taken.steps if not isinstance(step, Signal)))
+    wrong = [moment.title for moment in play(stage, quiet) if moment.wrong]
+    assert wrong == [
+        "somebody pays with the same token",
+        "somebody reads the catalogue once more",
+        "and cannot pay while she is at risk",
+    ]
 
 
 def test_windows_are_as_open_as_the_case_says(stage: SituationStage) -> None:

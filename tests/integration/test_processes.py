@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,31 @@ def test_a_worker_whose_deciding_threads_hang_is_replaced(tmp_path: Path, engine
         assert ask(server, 0) == ALLOWED
         assert server.metric('extauthz_process_restarts_total{process="worker-0",why="unanswered"}') == 1
         assert len(waiting) == 2  # A call that nobody holds any more would have been taken back.
+
+
+def test_without_a_keeper_workers_decide_until_what_they_know_is_too_old(tmp_path: Path) -> None:
+    """Then they refuse and say that they do not serve, and go on by themselves when a keeper is back."""
+    state = {"path": str(tmp_path / "state.db"), "max_staleness": 1}
+    with supervised(tmp_path, state=state) as server:
+        token = server.maker.mint(now=time.time())
+        question = check_request(path="/things/7", headers={"authorization": f"Bearer {token}"})
+
+        def answers() -> set[tuple[int, str]]:
+            return {outcome_of(asker.ask(question)) for asker in server.askers}
+
+        workers = [server.pid_of(f"worker-{worker}") for worker in (0, 1)]
+        assert answers() == {ALLOWED}
+        stuck = server.pid_of("keeper")
+        os.kill(stuck, signal.SIGSTOP)
+        assert answers() == {ALLOWED}
+        seconds_of_patience(lambda: answers() == {(503, "state_stale")})
+        seconds_of_patience(lambda: find_health(server.addresses[0], SECONDS) == "NOT_SERVING")
+        seconds_of_patience(lambda: answers() == {ALLOWED})
+        seconds_of_patience(lambda: find_health(server.addresses[0], SECONDS) == "SERVING")
+        assert server.pid_of("keeper") != stuck
+        assert [server.pid_of(f"worker-{worker}") for worker in (0, 1)] == workers
+        assert server.metric('extauthz_process_restarts_total{process="keeper",why="unanswered"}') == 1
+        seconds_of_patience(lambda: "extauthz_state_beat_age_seconds " in server.get("/metrics")[1])
 
 
 def test_files_are_looked_at_by_all_when_the_supervisor_is_told(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from extauthz.keeper.keeper import Keeper
 from extauthz.keeper.signaldesk import Heard, SignalDesk, Stream
 from extauthz.ledger import Ledger
 from extauthz.model.identity import Credential, Identity, Kind, Principal
+from extauthz.model.restriction import Effect
 from extauthz.ports import Fetched, KeysOf
 from extauthz.server.epochs import Epochs
 from extauthz.server.freshness import Expected, Freshness
@@ -31,9 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from extauthz.model.restriction import Effect
     from extauthz.ports import Need, VerificationKey
     from extauthz.state.signals import StreamHeard
+
+
+_CUT_OFFS = {Effect.REVOKED, Effect.REAUTHENTICATE}
+"""What a caller who signed in later has nothing to do with any more."""
 
 
 @dataclass
@@ -96,7 +100,7 @@ class Hearing:
         return self.desk.hear(stream, compact)
 
     def verdict(self, *, signals_needed: bool = False, **changes: Any) -> str | set[Effect]:
-        """Return the reason that a caller is refused with now, or what concerns it and lets it through."""
+        """Return the reason that a caller is refused with now, or what rules that ask are told about it."""
         ledger = Ledger(Epochs(self.view.epochs, self.view.freshen))
         trust = Trust(signals_optional=not signals_needed)
         try:
@@ -105,7 +109,7 @@ class Hearing:
             )
         except Refusal as refusal:
             return refusal.reason.value
-        return {each.effect for each in found}
+        return {each.effect for each in found} - _CUT_OFFS
 
     def tail(self) -> tuple[Happening, ...]:
         """Return everything that was heard."""

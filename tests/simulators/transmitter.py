@@ -316,7 +316,7 @@ class _TransmitterHandler(Handler):
         if owner.too_soon:
             self._answer_with(429, {"retry-after": "7"})
             return
-        owner.streams[document["stream_id"]].states.append(document["state"])
+        owner.streams[document["stream_id"]].states.append(document.get("state", ""))
         with owner.changed:
             owner.changed.notify_all()
         self._answer_with(204, {})

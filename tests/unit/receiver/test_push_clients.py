@@ -139,7 +139,7 @@ def test_stopping_lets_what_is_under_way_end(tmp_path: Path, desk: ScriptedDesk)
 def test_stopping_does_not_wait_for_ever(tmp_path: Path, desk: ScriptedDesk) -> None:
     """An event that the desk sits on is not confirmed and comes again."""
     desk.gate.clear()
-    with receiving(tmp_path, desk) as receiver, connect(receiver) as connection:
+    with receiving(tmp_path, desk, max_connections=1) as receiver, connect(receiver) as connection:
         connection.sendall(f"{HEAD}content-length: {len(EVENT)}\r\n\r\n{EVENT}".encode())
         while not desk.heard:
             pass

@@ -51,9 +51,10 @@ def test_readiness_tells_what_is_missing() -> None:
     with serving(Readiness(ready=False, why_not="no policy is in force")) as server:
         status, body = get(server, "/readyz")
         assert (status, json.loads(body)["why_not"]) == (503, "no policy is in force")
-    with serving(Readiness(ready=True, unavailable_issuers=("https://i",))) as server:
+    with serving(Readiness(ready=True, unavailable_issuers=("https://i",), silent_streams=("idp",))) as server:
         status, body = get(server, "/readyz")
         assert (status, json.loads(body)["unavailable_issuers"]) == (200, ["https://i"])
+        assert json.loads(body)["silent_streams"] == ["idp"]
 
 
 def test_anything_else_is_not_there() -> None:

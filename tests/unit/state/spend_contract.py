@@ -113,3 +113,60 @@ class SpendContract:
         assert take(tables, "q3", spend("k3")) == DONE
         assert take(tables, "late", spend("z", until=Instant(NOW + 2 * MINUTE)), at=NOW + MINUTE) == DONE
         assert tables.rows == 2
+
+    def test_members_are_counted_not_uses(self, tables: SpendTables) -> None:
+        """One that is there takes nothing more; of new ones there are as many as the limit says."""
+        assert [take(tables, f"q{n}", member(m)) for n, m in enumerate("aabba")] == [DONE] * 5
+        assert take(tables, "q8", member("c")) == Spent(SpendOutcome.REFUSED, member("c"))
+        assert take(tables, "q9", member("a")) == DONE
+        assert tables.rows == 2
+
+    def test_members_of_one_order_count_together(self, tables: SpendTables) -> None:
+        """The same one twice is one."""
+        assert take(tables, "q1", member("a"), member("a"), member("b")) == DONE
+        assert take(tables, "q2", member("a", key="x"), member("b", key="x"), member("c", key="x")) == Spent(
+            SpendOutcome.REFUSED, member("c", key="x")
+        )
+        assert take(tables, "q3", member("d", key="x"), member("e", key="x")) == DONE
+
+    def test_a_member_is_forgotten_at_its_last_until(self, tables: SpendTables) -> None:
+        """A use extends its own stay only, and never shortens it."""
+        late = Instant(NOW + 2 * MINUTE)
+        assert take(tables, "q1", member("a"), member("b")) == DONE
+        assert take(tables, "q2", member("a", until=late), at=NOW + 1) == DONE
+        assert take(tables, "q3", member("a"), at=NOW + 2) == DONE
+        assert take(tables, "q4", member("c", until=late), at=NOW + MINUTE) == DONE
+        assert take(tables, "q5", member("d", until=late), at=NOW + MINUTE).outcome is SpendOutcome.REFUSED
+
+    def test_members_and_uses_go_together(self, tables: SpendTables) -> None:
+        """All or none, and a retry of the question spends once."""
+        assert take(tables, "q1", spend("a"), member("a")) == DONE
+        assert take(tables, "q1", spend("a"), member("a")) == DONE
+        assert take(tables, "q1", spend("a"), member("b")) == Spent(SpendOutcome.REFUSED, spend("a"))
+        assert take(tables, "q2", member("b"), spend("a")) == Spent(SpendOutcome.REFUSED, spend("a"))
+        assert take(tables, "q3", member("b")) == DONE
+        assert take(tables, "q4", member("c"), spend("b")) == Spent(SpendOutcome.REFUSED, member("c"))
+        assert take(tables, "q5", spend("b")) == DONE
+
+    def test_members_of_different_things_do_not_meet(self, tables: SpendTables) -> None:
+        """Neither do uses and members of the same name."""
+        one = {"limit": 1}
+        assert take(tables, "q1", member("a", **one)) == DONE
+        assert take(tables, "q2", member("b", key="other", **one)) == DONE
+        assert take(tables, "q3", member("b", kind="other", **one)) == DONE
+        assert take(tables, "q4", spend("m", kind="source")) == DONE
+        assert take(tables, "q5", member("b", **one)).outcome is SpendOutcome.REFUSED
+
+    def test_a_full_table_takes_no_new_member(self, tables: SpendTables) -> None:
+        """Those who are there go on."""
+        many = {"limit": 100}
+        outcomes = [take(tables, f"q{n}", member(f"m{n}", **many)) for n in range(21)]
+        assert outcomes == [DONE] * 20 + [UNKNOWN]
+        assert take(tables, "again", member("m3", until=Instant(NOW + 2 * MINUTE), **many)) == DONE
+        assert take(tables, "late", member("z", until=Instant(NOW + 3 * MINUTE), **many), at=NOW + MINUTE) == DONE
+        assert tables.rows == 2
+
+
+def member(name: str, *, key: str = "m", **changes: Any) -> Spend:
+    """Return a spend in which different members are counted, two at most."""
+    return spend(key, **{"kind": "source", "member": name.encode(), "limit": 2, **changes})

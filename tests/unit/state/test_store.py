@@ -13,9 +13,11 @@ import pytest
 
 from extauthz.errors import StateError
 from extauthz.state import schema, store
+from extauthz.state.apikeys import list_api_keys
 from extauthz.state.held import HeldConnection
+from extauthz.state.seal import open_seal
 from extauthz.state.store import connect, connect_memory, open_store
-from extauthz.state.transaction import transaction
+from extauthz.state.transaction import to_query, transaction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -115,6 +117,48 @@ def test_a_step_that_fails_leaves_everything_as_it_was(file: Path, monkeypatch: 
     open_store(file)
     with closing(connect(file, wait=1)) as connection, pytest.raises(sqlite3.OperationalError, match="no such table"):
         connection.execute("SELECT * FROM later")
+
+
+def test_keys_of_an_unsealed_file_are_sealed_when_it_is_brought_up(tmp_path: Path) -> None:
+    """As they are, in the same transaction; afterwards nothing that is not sealed counts."""
+    path = tmp_path / "state.db"
+    path.touch(0o600)
+    with closing(connect(path, wait=1)) as connection:
+        for statement in schema.MIGRATIONS[0]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version=1")
+        connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
+        connection.execute(
+            "INSERT INTO api_keys VALUES"
+            " ('old', x'00', x'00', 'ann', 'service', '', '[]', '[]', '[]', 1.0, 2.0, NULL, NULL, NULL, 1)"
+        )
+    key = open_store(path)
+    with closing(connect(path, wait=1)) as connection:
+        assert [stored.sealed for stored in list_api_keys(connection, open_seal(to_query(connection), key))] == [True]
+        connection.execute("UPDATE api_keys SET mac = NULL")
+    assert open_store(path) == key
+    with closing(connect(path, wait=1)) as connection:
+        assert [stored.sealed for stored in list_api_keys(connection, open_seal(to_query(connection), key))] == [False]
+
+
+def test_a_sealed_file_is_of_use_with_its_key_only(file: Path) -> None:
+    """Another one is refused, and none is made when it is missing: both would only look like forgeries."""
+    key_file = file.with_name("state.db.key")
+    key = key_file.read_text()
+    key_file.write_text("00" * 32)
+    with pytest.raises(StateError, match=r"state.db.key: it is not the key that the records of .* are sealed with"):
+        open_store(file)
+    key_file.unlink()
+    with pytest.raises(StateError, match=r"state.db.key: No such file or directory; it holds the key"):
+        open_store(file)
+    (elsewhere := file.with_name("elsewhere")).write_text(key)
+    elsewhere.chmod(0o600)
+    assert open_store(file, elsewhere).hex() == key.strip()
+    assert not key_file.exists()
+    with closing(connect(file, wait=1)) as connection:
+        connection.execute("DELETE FROM meta WHERE name = 'seal'")
+    with pytest.raises(StateError, match="it is not the key"):
+        open_store(file, elsewhere)
 
 
 def test_another_programs_database_is_not_touched(tmp_path: Path) -> None:

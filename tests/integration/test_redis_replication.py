@@ -1,0 +1,406 @@
+"""What one machine is told is in force on the others, and what Redis may do meanwhile. Real servers, real files."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from extauthz.clock import Instant, SystemClock
+from extauthz.keeper.redis_journal import KEEP_ENTRIES
+from tests.simulators.machines import KEY, Machine, revocation, running, subject, write_as_ours
+from tests.simulators.redis import RedisServer, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from extauthz.model.restriction import Restriction
+
+OTHER_KEY = "00" * 32
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    """Yield an empty server."""
+    with serving(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let receipts wait only a moment for machines that will not confirm."""
+    monkeypatch.setattr("extauthz.keeper.receipts.REPLICA_SECONDS", 0.2)
+    monkeypatch.setattr("extauthz.keeper.confirmations.RETRY_SECONDS", 0.01)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, server: RedisServer) -> Iterator[tuple[Machine, Machine]]:
+    """Yield two machines in sync that know of one another."""
+    one, two = (Machine(tmp_path / name, server) for name in ("one", "two"))
+    with running(one, two):
+        for machine in (one, two):
+            assert machine.comes_to(lambda machine=machine: machine.replicator.wait_for_replicas(0, 0)[1] == 1)
+            assert machine.comes_to(machine.is_fresh)
+        yield one, two
+
+
+def forge(server: RedisServer, row: Restriction, key: str = OTHER_KEY) -> None:
+    """Write a row with redis-cli, as somebody would who has the password but, by default, not the key."""
+    incarnation = server.say("GET", "extauthz:incarnation")
+    written = write_as_ours(key, row, incarnation)
+    text = written.text.decode()
+    server.say("HSET", "extauthz:restrictions", written.field, text)
+    info = server.say("XINFO", "STREAM", "extauthz:journal").split()
+    last = int(info[info.index("last-generated-id") + 1].split("-")[0])
+    server.say("XADD", "extauthz:journal", f"{last + 1}-0", "kind", "restrictions", "row", text)
+
+
+def scans(server: RedisServer) -> int:
+    """Return how often somebody read everything."""
+    lines = server.say("INFO", "commandstats").splitlines()
+    return sum(int(line.split("calls=")[1].split(",")[0]) for line in lines if line.startswith("cmdstat_hscan:"))
+
+
+class TestTwoMachines:
+    def test_what_one_is_told_is_in_force_on_the_other(self, pair: tuple[Machine, Machine]) -> None:
+        """The receipt says so, and it is so; what is lifted likewise."""
+        one, two = pair
+        receipt = one.revoke("bob")
+        assert (receipt.workers, receipt.of_workers, receipt.replicas, receipt.of_replicas) == (2, 2, 1, 1)
+        assert [each.reason for each in two.found("bob")] == ["stolen laptop"]
+        receipt = two.release("bob")
+        assert (receipt.changed, receipt.replicas, receipt.of_replicas) == (1, 1, 1)
+        assert one.found("bob") == ()
+        assert (one.alarms, two.alarms) == ([], [])
+
+    def test_an_older_word_that_arrives_late_brings_nothing_back(self, pair: tuple[Machine, Machine]) -> None:
+        """Also when it is published after the newer one."""
+        one, two = pair
+        now = SystemClock().now()
+        two.revoke("bob", at=now - 60)
+        assert one.release("bob").changed == 1
+        assert one.revoke("bob", at=now - 90, reason="older").replicas == 1
+        assert (one.found("bob"), two.found("bob")) == ((), ())
+
+    def test_who_comes_later_learns_everything(self, pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+        """What is lifted stays lifted."""
+        one, _ = pair
+        one.revoke("bob")
+        one.revoke("carol")
+        one.release("carol")
+        three = Machine(tmp_path / "three", one.server)
+        with running(three):
+            assert len(three.found("bob")) == 1
+            assert three.found("carol") == ()
+            three.revoke("carol", at=SystemClock().now() - 3000)
+            assert three.found("carol") == ()
+        assert three.alarms == []
+
+    def test_a_machine_that_left_is_not_waited_for(self, pair: tuple[Machine, Machine]) -> None:
+        """It says goodbye."""
+        one, two = pair
+        two.stop()
+        assert one.comes_to(lambda: one.replicator.wait_for_replicas(0, 0) == (0, 0))
+        assert one.revoke("bob").of_replicas == 0
+        two.start()
+        assert two.comes_to(two.replicator.in_sync)
+        assert len(two.found("bob")) == 1
+
+    def test_a_restart_goes_on_where_it_was(self, pair: tuple[Machine, Machine]) -> None:
+        """Not everything is read and told again; what happened meanwhile is."""
+        one, two = pair
+        one.revoke("bob")
+        two.stop()
+        before = scans(one.server)
+        one.revoke("carol")
+        two.start()
+        assert two.comes_to(two.replicator.in_sync)
+        assert len(two.found("carol")) == 1
+        assert scans(one.server) == before
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_worker_that_hangs_is_told_of(self, pair: tuple[Machine, Machine]) -> None:
+        """Its machine does not count, and reads on all the same."""
+        one, two = pair
+        confirming = two.keeper._confirmations._confirmers
+        confirming["1"], kept = (lambda _: -1), confirming["1"]
+        receipt = one.revoke("bob")
+        assert (receipt.replicas, receipt.of_replicas) == (0, 1)
+        assert two.replicator.in_sync()
+        assert len(two.found("bob")) == 1
+        confirming["1"] = kept
+        assert one.comes_to(lambda: one.replicator.wait_for_replicas(receipt.number, 0.1) == (1, 1))
+
+
+class TestLosingRedis:
+    @pytest.mark.parametrize("how", ["stopped", "blackholed"])
+    def test_a_lost_redis_makes_the_state_stale_after_the_bound(self, pair: tuple[Machine, Machine], how: str) -> None:
+        """Both machines; they recover without a restart, and nothing that was acknowledged is lost."""
+        one, two = pair
+        clock = SystemClock()
+        assert one.revoke("before").replicas == 1
+        begun = clock.monotonic()
+        if how == "stopped":
+            one.server.kill()
+        else:
+            one.server.freeze()
+        assert one.is_fresh()
+        receipts = [one.revoke("meanwhile"), two.revoke("elsewhere")]
+        assert [(each.workers, each.replicas) for each in receipts] == [(2, 0), (2, 0)]
+        assert one.comes_to(lambda: not one.is_fresh() and not two.is_fresh())
+        bound = 1.0 + 0.2 + 0.5
+        assert clock.monotonic() - begun < bound + 1.0
+        assert len(one.found("meanwhile")) == 1
+        if how == "stopped":
+            one.server.start()
+        else:
+            one.server.thaw()
+        assert one.comes_to(lambda: one.is_fresh() and two.is_fresh())
+        assert one.comes_to(lambda: len(two.found("meanwhile")) == len(one.found("elsewhere")) == 1)
+        assert len(two.found("before")) == 1
+
+    def test_with_redis_there_it_stays_fresh(self, pair: tuple[Machine, Machine]) -> None:
+        """The control: the bound passes, and nothing is stale."""
+        one, _ = pair
+        assert not one.comes_to(lambda: not one.is_fresh(), patience=1.5)
+
+    def test_an_empty_redis_is_told_everything_again(self, pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+        """By whoever is left, what other machines were told first included."""
+        one, two = pair
+        names = [f"user-{number}" for number in range(300)]
+        for name in names[:10]:
+            one.revoke(name)
+        two.keeper.take_over([revocation(name, SystemClock().now()) for name in names[10:]], own=True)
+        two.replicator.publish(1)
+        assert one.comes_to(lambda: len(one.found(names[-1])) == 1)
+        one.release(names[0])
+        one.stop()
+        one.server.kill()
+        one.server.empty()
+        one.server.start()
+        assert two.comes_to(two.replicator.in_sync)
+        assert two.comes_to(lambda: one.server.say("HLEN", "extauthz:restrictions") == "300")
+        with running(three := Machine(tmp_path / "three", one.server)):
+            assert [len(three.found(name)) for name in names] == [0, *([1] * 299)]
+        assert two.alarms == three.alarms == []
+        one.start()
+        assert one.comes_to(one.replicator.in_sync)
+
+    def test_a_flushed_redis_is_noticed_while_it_runs(self, pair: tuple[Machine, Machine]) -> None:
+        """No connection breaks; what is acknowledged at the same moment is not lost either."""
+        one, two = pair
+        one.revoke("bob")
+        one.server.say("FLUSHALL")
+        receipt = one.revoke("carol")
+        assert one.comes_to(lambda: one.server.say("HLEN", "extauthz:restrictions") == "2")
+        assert one.comes_to(lambda: one.replicator.wait_for_replicas(receipt.number, 0.1) == (1, 1))
+        assert len(two.found("carol")) == 1
+
+    def test_a_server_that_took_over_and_knows_less_is_told(
+        self, pair: tuple[Machine, Machine], tmp_path: Path
+    ) -> None:
+        """A copy of an older moment, with the same incarnation: other changes may have the same numbers."""
+        one, two = pair
+        server = one.server
+        one.revoke("known-to-both")
+        server.say("BGREWRITEAOF")
+        shutil.copytree(server.folder / "appendonlydir", tmp_path / "copy")
+        one.revoke("lost-by-the-copy")
+        server.kill()
+        shutil.rmtree(server.folder / "appendonlydir")
+        shutil.copytree(tmp_path / "copy", server.folder / "appendonlydir")
+        server.start()
+        for machine, name in ((one, "after-one"), (two, "after-two")):
+            assert machine.comes_to(machine.replicator.in_sync)
+            assert machine.revoke(name).workers == 2
+        names = ("known-to-both", "lost-by-the-copy", "after-one", "after-two")
+        with running(three := Machine(tmp_path / "three", server)):
+            for machine in (one, two, three):
+                assert machine.comes_to(lambda machine=machine: all(machine.found(name) for name in names))
+
+    def test_missing_changes_are_noticed(self, pair: tuple[Machine, Machine]) -> None:
+        """Somebody removed the entry before it was read; the row is still there."""
+        one, two = pair
+        two.server.say("CLIENT", "NO-EVICT", "off")
+        two.stop()
+        one.revoke("bob")
+        one.revoke("carol")
+        one.server.say("XTRIM", "extauthz:journal", "MAXLEN", "1")
+        two.start()
+        assert two.comes_to(two.replicator.in_sync)
+        assert (len(two.found("bob")), len(two.found("carol"))) == (1, 1)
+
+    def test_the_stream_is_bounded(self, pair: tuple[Machine, Machine]) -> None:
+        """Redis trims in whole nodes of its own, so about that many are left."""
+        one, two = pair
+        one.server.say("CONFIG", "SET", "stream-node-max-entries", "10")
+        assert KEEP_ENTRIES == 50_000
+        one.revoke("bob")
+        assert int(one.server.say("XLEN", "extauthz:journal")) < 10
+        del two
+
+
+class TestForgery:
+    def test_a_forged_lift_opens_nothing_and_raises_an_alarm(self, pair: tuple[Machine, Machine]) -> None:
+        """On no machine, neither by the stream nor for who comes later."""
+        one, two = pair
+        one.revoke("bob")
+        (row,) = one.found("bob")
+        lifted = replace(row, in_force=False, event_at=Instant(SystemClock().now()))
+        forge(one.server, lifted)
+        assert one.comes_to(lambda: len(one.alarms) == len(two.alarms) == 1)
+        assert [len(machine.found("bob")) for machine in pair] == [1, 1]
+        two.stop()
+        two.path.unlink()
+        two.alarms.clear()
+        two.start()
+        assert two.comes_to(two.replicator.in_sync)
+        assert len(two.found("bob")) == len(two.alarms) == 1
+
+    def test_with_the_key_the_same_lift_counts(self, pair: tuple[Machine, Machine]) -> None:
+        """The control: nothing but the MAC is different."""
+        one, two = pair
+        one.revoke("bob")
+        (row,) = one.found("bob")
+        forge(one.server, replace(row, in_force=False, event_at=Instant(SystemClock().now())), key=KEY)
+        assert one.comes_to(lambda: not one.found("bob") and not two.found("bob"))
+        assert one.alarms == two.alarms == []
+
+    def test_a_lift_of_an_earlier_incarnation_opens_nothing(self, pair: tuple[Machine, Machine]) -> None:
+        """Written down then, played back now."""
+        one, two = pair
+        incarnation = one.server.say("GET", "extauthz:incarnation")
+        one.server.say("FLUSHALL")
+        assert one.revoke("bob").workers == 2
+        assert one.comes_to(lambda: len(two.found("bob")) == 1)
+        (row,) = one.found("bob")
+        old = write_as_ours(KEY, replace(row, in_force=False, event_at=Instant(SystemClock().now())), incarnation)
+        one.server.say("XADD", "extauthz:journal", "999-0", "kind", "restrictions", "row", old.text.decode())
+        assert one.comes_to(lambda: not one.replicator.in_sync())
+        assert one.comes_to(one.replicator.in_sync)
+        assert [len(machine.found("bob")) for machine in pair] == [1, 1]
+
+    def test_a_forged_restriction_only_narrows_and_stands_apart(self, pair: tuple[Machine, Machine]) -> None:
+        """It meets no row of ours, is told to nobody with our seal, and a person can lift it."""
+        one, two = pair
+        one.revoke("bob")
+        (row,) = one.found("bob")
+        forge(one.server, replace(row, event_at=Instant(row.event_at + 10), until=Instant(row.event_at + 20)))
+        assert one.comes_to(lambda: len(one.found("bob")) == len(two.found("bob")) == 2)
+        assert {each.source for each in one.found("bob")} == {"operator", "unverified operator"}
+        assert {each.until for each in one.found("bob")} == {row.until, row.event_at + 20}
+        assert len(one.alarms) == len(two.alarms) == 1
+        one.server.say("FLUSHALL")
+        assert one.comes_to(lambda: one.server.say("HLEN", "extauthz:restrictions") == "1")
+        assert one.release("bob").changed == 2
+        assert one.found("bob") == ()
+
+    def test_forged_restrictions_are_bounded(
+        self, pair: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """In number, and none that has no end or speaks of the future."""
+        one, two = pair
+        monkeypatch.setattr("extauthz.keeper.redis_follower.UNVERIFIED_AN_HOUR", 2)
+        now = SystemClock().now()
+        forge(one.server, revocation("future", now + 900))
+        forge(one.server, revocation("endless", now, until=None))
+        forge(one.server, revocation("second", now))
+        forge(one.server, revocation("third", now))
+        assert one.comes_to(lambda: len(one.alarms) == len(two.alarms) == 4)
+        for machine in pair:
+            found = {name: machine.found(name) for name in ("future", "endless", "second", "third")}
+            assert [len(rows) for rows in found.values()] == [0, 1, 1, 0]
+            assert found["endless"][0].until is not None
+
+    def test_nonsense_is_an_alarm_and_nothing_else(self, pair: tuple[Machine, Machine]) -> None:
+        """Whatever somebody writes into the stream."""
+        one, two = pair
+        one.server.say("XADD", "extauthz:journal", "500-0", "kind", "restrictions", "row", "x y z {}")
+        one.server.say("HSET", "extauthz:restrictions", "whatever", "nonsense")
+        one.server.say("HSET", "extauthz:nodes", "ghost", "soon none")
+        assert one.comes_to(lambda: one.alarms and two.alarms)
+        assert one.comes_to(lambda: one.replicator.in_sync() and two.replicator.in_sync())
+        assert one.revoke("bob").workers == 2
+        assert one.comes_to(lambda: len(two.found("bob")) == 1)
+
+    @pytest.mark.usefixtures("impatient")
+    def test_another_cannot_say_that_a_change_is_in_force(self, pair: tuple[Machine, Machine]) -> None:
+        """What a machine says of itself is sealed; whoever is there counts as one that has not confirmed."""
+        one, two = pair
+        two.stop()
+        incarnation = one.server.say("GET", "extauthz:incarnation")
+        for says in (f"{incarnation} 99999 00", f"{incarnation} 99999 zz", f"{incarnation} x 00", "x 1 00"):
+            seconds, micro = one.server.say("TIME").split()
+            millis = int(seconds) * 1000 + int(micro) // 1000
+            one.server.say("HSET", "extauthz:nodes", f"ghost {says[-5:]}", f"{millis} {says}")
+        assert one.comes_to(lambda: one.replicator.wait_for_replicas(0, 0)[1] == 4)
+        assert one.revoke("bob").replicas == 0
+
+    @pytest.mark.usefixtures("impatient")
+    def test_a_machine_with_another_key_still_takes_away(self, pair: tuple[Machine, Machine], tmp_path: Path) -> None:
+        """What it is told narrows everywhere; what it lifts, it lifts for itself alone."""
+        one, two = pair
+        with running(stranger := Machine(tmp_path / "stranger", one.server, key=OTHER_KEY)):
+            receipt = stranger.revoke("bob")
+            assert one.comes_to(lambda: len(one.found("bob")) == len(two.found("bob")) == 1)
+            assert receipt.replicas == 0
+            stranger.release("bob")
+            assert one.comes_to(lambda: len(one.alarms) == 2)
+            assert stranger.found("bob") == ()
+            assert len(one.found("bob")) == 1
+
+
+class TestOwnFile:
+    def test_a_restored_backup_is_brought_up(self, pair: tuple[Machine, Machine]) -> None:
+        """While the machine runs, and what it had told before is told again."""
+        one, two = pair
+        one.revoke("bob")
+        two.keeper._writer.close()
+        backup = two.path.with_name("backup.db")
+        shutil.copy(two.path, backup)
+        one.revoke("carol")
+        two.revoke("dave")
+        for side in ("-wal", "-shm"):
+            two.path.with_name(two.path.name + side).unlink(missing_ok=True)
+        backup.replace(two.path)
+        names = ("bob", "carol", "dave")
+        assert two.comes_to(lambda: all(two.found(name) for name in names))
+        assert two.revoke("erin").workers == 2
+        assert one.comes_to(lambda: len(one.found("erin")) == 1)
+
+    def test_a_lift_that_is_sealed_wrongly_in_the_file_is_not_told(self, pair: tuple[Machine, Machine]) -> None:
+        """Or the shared key would make it true."""
+        one, two = pair
+        one.revoke("bob")
+        with one.keeper.writing() as writing:
+            writing.connection.execute("UPDATE restrictions SET in_force = 0, lift_until = 9e9, changed = changed + 50")
+            writing.connection.execute("UPDATE changes SET number = number + 50 WHERE kind = 'restriction'")
+        assert one.revoke("carol").replicas == 1
+        assert len(two.found("bob")) == 1
+        one.server.say("FLUSHALL")
+        assert one.comes_to(lambda: int(one.server.say("HLEN", "extauthz:restrictions")) == 2)
+        assert len(two.found("bob")) == 1
+
+
+def test_propagation_is_printed(pair: tuple[Machine, Machine], capsys: pytest.CaptureFixture[str]) -> None:
+    """From a call to the keeper until every worker of the other machine decides by it, under load of both."""
+    one, two = pair
+    receipts = [machine.revoke(f"user-{number}") for number in range(100) for machine in (one, two)]
+    assert all((each.workers, each.replicas) == (2, 1) for each in receipts)
+    with capsys.disabled():
+        print("\npropagation to another machine:", in_words([each.seconds for each in receipts]))  # noqa: T201 — its point
+
+
+def in_words(seconds: Sequence[float]) -> str:
+    """Return quantiles for people."""
+    ordered = sorted(seconds)
+    p50, p99 = (ordered[int(share * (len(ordered) - 1))] * 1000 for share in (0.5, 0.99))
+    return f"p50 {p50:.1f} ms, p99 {p99:.1f} ms, n={len(ordered)}"
+
+
+def test_marks_are_found_by_name() -> None:
+    """The helper of these tests asks what decisions ask."""
+    assert subject("bob").name.of == "subject https://issuer.test bob"
