@@ -53,6 +53,11 @@ class _Harness:
     def start(self) -> None:
         """Do nothing."""
 
+    def is_deciding(self, within: float) -> bool:
+        """Say yes: whoever asks is who decides."""
+        del within
+        return True
+
     def set_serving(self, serving: bool) -> None:  # noqa: FBT001 — it is the value
         """Do nothing."""
 

@@ -6,7 +6,7 @@ Everything else is the same code in the same order, and a test holds the two aga
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from extauthz import guard
@@ -18,6 +18,7 @@ from extauthz.identity.restrictions import Trust, require_unrestricted
 from extauthz.ids import DecisionId
 from extauthz.ledger import Ledger
 from extauthz.model.decision import Decision
+from extauthz.model.enquiry import Answered, Enquiries, Enquiry
 from extauthz.model.identity import ANONYMOUS, Credential
 from extauthz.model.reason import Reason
 from extauthz.model.restriction import Restriction
@@ -114,9 +115,8 @@ class KnownState:
     def find_restrictions(self, marks: Sequence[Mark], at: Instant) -> tuple[Restriction, ...]:
         """Return those that are given on any of `marks`."""
         found = (self.facts.get(mark.name) for mark in marks)
-        return tuple(
-            each for each in found if isinstance(each, Restriction) and (each.until is None or at < each.until)
-        )
+        given = [each for each in found if isinstance(each, Restriction) and each.in_force]
+        return tuple(each for each in given if each.until is None or at < each.until)
 
     def is_state_fresh(self, at: Instant) -> bool:
         """Return that it is: what is given is the truth."""
@@ -137,6 +137,16 @@ class _NoEpochs:
         return (0,) * len(names)
 
 
+def _untold(enquiry: Enquiry) -> Answered | None:
+    """Say that nobody can tell.
+
+    Raises:
+        NotRecorded: always.
+    """
+    what = f"the answer of {enquiry.of}"
+    raise NotRecorded(what)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """What a tool gives to a decision.
@@ -150,6 +160,7 @@ class Given:
         read_attributes: reads the attributes of a route's resource; None for the way that serves.
         see: changes what rules see; None for what they would see.
         restrictions: what was taken away after login.
+        answer: what others answer who have the say about something; None for nobody can tell.
     """
 
     read_request: Callable[[], Request]
@@ -160,6 +171,7 @@ class Given:
     read_attributes: Callable[[Route, Request], dict[str, AttributeValue]] | None = None
     see: Callable[[Facts], Facts] | None = None
     restrictions: RestrictionSource = NOTHING
+    answer: Callable[[Enquiry], Answered | None] = _untold
 
 
 def judge(given: Given, ruleset: Ruleset) -> Judged:
@@ -204,6 +216,7 @@ def _decide(judged: Judged, given: Given, ruleset: Ruleset) -> Verdict:
     judged.attributes = route.read_attributes(request) if read is None else read(route, request)
     facts = gather_facts(request, identity, route.target, judged.attributes, given.at)
     facts = read_state(route.rules, facts, given.state, ledger, narrowing)
+    facts = replace(facts, enquiries=Enquiries(given.answer))
     judged.facts = facts = facts if given.see is None else given.see(facts)
     # 5. The rules.
     return evaluate(route.rules, facts)

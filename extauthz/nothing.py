@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from extauthz.clock import Instant
+    from extauthz.model.enquiry import Enquiry
     from extauthz.model.identity import Identity
     from extauthz.model.registry import Declared
     from extauthz.model.restriction import Mark, Restriction
@@ -33,6 +34,9 @@ class Nothing:
         return (NOT_DECLARED,) * len(identity.involved)
 
     def find_authorities(self, file: str) -> None:
+        """Return None."""
+
+    def find_answer(self, enquiry: Enquiry, at: Instant) -> None:
         """Return None."""
 
     def find_state(self, name: StateName, at: Instant) -> None:

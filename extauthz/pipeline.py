@@ -6,10 +6,11 @@ not `Allow` is a denial. Nothing here reads a clock, a store or a socket: they a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from extauthz import guard
+from extauthz.decision.enquiries import enquiries_of, find_open
 from extauthz.decision.facts import gather_facts
 from extauthz.decision.lifetime import reusable_until
 from extauthz.decision.state import read_state
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from extauthz.model.state import StateName
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import (
+        AnswerSource,
         ApiKeySource,
         EpochView,
         IntrospectionSource,
@@ -71,6 +73,7 @@ class Views:
         authorities: who may vouch for client certificates.
         registry: declared identities and role bindings.
         state: facts that requirements ask for.
+        answers: what others answered who have the say about something.
         restrictions: what was taken away after login.
     """
 
@@ -84,6 +87,7 @@ class Views:
     authorities: AuthoritySource = NOTHING
     registry: RegistrySource = NOTHING
     state: StateSource = NOTHING
+    answers: AnswerSource = NOTHING
     restrictions: RestrictionSource = NOTHING
 
     def sources(self, evidence: Evidence, ledger: Ledger, max_check_age: float | None) -> Sources:
@@ -241,8 +245,12 @@ def _decide(  # noqa: PLR0913 — the same arguments
     case.identity = identity = bind_roles(known, route.target, case.attributes, at)
     facts = gather_facts(request, identity, route.target, case.attributes, at)
     facts = read_state(route.rules, facts, views.state, ledger, narrowing)
-    # 5. Evaluate and combine: guards, forbids, permits → Verdict.
+    facts = replace(facts, enquiries=enquiries_of(views.answers, evidence, ledger, at))
+    # 5. Evaluate and combine: guards, forbids, permits → Verdict. What others have the say about is asked first.
     verdict = evaluate(route.rules, facts)
+    need = find_open(facts.enquiries, verdict, route.rules, evidence) if facts.enquiries.open else None
+    if need is not None:
+        return NeedsEvidence(need)
     if isinstance(verdict, Allow):
         case.spends += verdict.spends
     until = reusable_until(verdict, route.rules, facts) if not case.spends else None

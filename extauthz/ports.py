@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
+    from extauthz.model.enquiry import Answered, Enquiry
     from extauthz.model.identity import Identity, Kind
     from extauthz.model.registry import Declared
     from extauthz.model.restriction import Mark, Restriction
@@ -89,13 +90,13 @@ class StatusListOf:
 
 
 @dataclass(frozen=True, slots=True)
-class StateOf:
-    """The need to pull a fact from whoever knows it (posture, a ticket)."""
+class AnswerOf:
+    """The need to have something asked that a requirement cannot say without."""
 
-    name: StateName
+    enquiry: Enquiry
 
 
-Need = KeysOf | IntrospectionOf | StatusListOf | StateOf
+Need = KeysOf | IntrospectionOf | StatusListOf | AnswerOf
 """What the core may ask the shell to fetch."""
 
 
@@ -213,6 +214,14 @@ class NonceSource(Protocol):
 
     def accepts_nonce(self, nonce: str, at: Instant) -> bool:
         """Return whether a proof with this nonce is accepted at an instant."""
+        ...
+
+
+class AnswerSource(Protocol):
+    """What was answered to enquiries, from memory. Epoch: `Enquiry.name`."""
+
+    def find_answer(self, enquiry: Enquiry, at: Instant) -> Answered | None:
+        """Return what was answered, unless that is too old at `at`; what holds for one decision only included."""
         ...
 
 

@@ -59,8 +59,8 @@ def to_action_record(  # noqa: PLR0913 — each is a member of its own
 
     Args:
         action: what was done.
-        outcome: what became of it, in one word: `in_force`, `unconfirmed`, `lifted`, `held`, `dismissed`, `known`,
-            `noted`, `refused` or `outside_authority`.
+        outcome: what became of it, in one word: `in_force`, `unconfirmed`, `lifted`, `held`, `dismissed`, `noted`; of
+            events without effect also `not_applicable`, `discarded`, `outside_authority`, `stream`.
         subject: whom it is about, for people.
         detail: what else is to be said, for people.
         restrictions: what it did.

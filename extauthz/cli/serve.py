@@ -48,7 +48,7 @@ def _run(settings: Settings) -> int:
         # A supervisor never loads gRPC; its children do.
         from extauthz.processes.supervisor import supervise  # noqa: PLC0415 — only one of the two is needed
 
-        return supervise(settings, SystemClock())
+        return supervise(settings, SystemClock(), os.environ)
     from extauthz.processes.single import run_alone  # noqa: PLC0415 — gRPC is loaded only to serve
 
     return run_alone(settings)

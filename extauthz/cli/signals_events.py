@@ -13,7 +13,7 @@ import typer
 from extauthz.cli.keeperlink import ask, leave, settings_or_exit, who
 from extauthz.cli.options import ConfigOption  # noqa: TC001 — typer reads annotations at run time
 from extauthz.cli.receipts import exit_code_of, lines_of, read_receipt, to_answer
-from extauthz.cli.statetable import moment, printable, show, text, to_age, to_moment
+from extauthz.cli.statetable import moment, printable, show, text, to_moment
 from extauthz.policytools.sentences import counted
 
 if TYPE_CHECKING:
@@ -94,9 +94,6 @@ def line_of(event: Mapping[str, Any]) -> str:
     """Return an event in one line."""
     parts = [to_moment(event.get("received_at")), str(event.get("source", "")), str(event.get("kind", ""))]
     parts += [str(event.get("subject") or "-"), str(event.get("outcome", ""))]
-    happened, effective = event.get("event_at"), event.get("in_force_at")
-    if isinstance(happened, int | float) and isinstance(effective, int | float):
-        parts.append(f"age {to_age(effective - happened)}")
     parts += [f"({event[name]})" for name in ("detail", "reason") if event.get(name)]
     if event.get("by"):
         parts.append(f"by {event['by']}")

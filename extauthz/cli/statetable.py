@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -15,10 +15,6 @@ if TYPE_CHECKING:
 
 Column = tuple[str, "Callable[[Mapping[str, Any]], str]"]
 """A heading, and the text of its cell."""
-
-_MINUTE: Final = 60.0
-_HOUR: Final = 3600.0
-_DAY: Final = 86400.0
 
 
 def show(rows: Sequence[Mapping[str, Any]], columns: Iterable[Column], *, as_json: bool, nothing: str) -> None:
@@ -59,16 +55,6 @@ def to_moment(at: object) -> str:
         return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     except (ValueError, OverflowError, OSError):
         return "?"
-
-
-def to_age(seconds: float) -> str:
-    """Return for example `0.3s`, `12s`, `5m`, `3h` or `2d`."""
-    if seconds < 1:
-        return f"{max(seconds, 0.0):.1f}s"
-    for unit, size in (("d", _DAY), ("h", _HOUR), ("m", _MINUTE)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f}{unit}"
-    return f"{seconds:.0f}s"
 
 
 def printable(told: str) -> str:

@@ -59,6 +59,11 @@ def weakenings(settings: Settings) -> list[str]:
         for stream in settings.signals.streams
         if stream.keys.insecure_http
     ]
+    found += [
+        f"decision_points[{name}].insecure_http: whoever is on the path can allow what this decision point would refuse"
+        for name, point in settings.decision_points.items()
+        if point.insecure_http
+    ]
     redis = settings.state.redis if settings.state is not None else None
     if redis is not None and redis.insecure_plaintext:
         found.append("state.redis.insecure_plaintext: whoever is on the path can hold changes back")

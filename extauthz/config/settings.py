@@ -5,16 +5,17 @@ Durations are text like `30s`, `5m`, `1h`, `7d`, or a number of seconds.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from extauthz.config.decisionpoints import DecisionPointSettings
 from extauthz.config.dpop import NonceSettings, require_proofs_can_be_spent
 from extauthz.config.egress import EgressSettings
 from extauthz.config.evidence import require_evidence_fits
 from extauthz.config.issuers import IssuerSettings
+from extauthz.config.observing import require_observing_fits
 from extauthz.config.plugins import PluginSettings, require_distinct_kinds
 from extauthz.config.profiles import ProfileSettings
 from extauthz.config.registry import RegistrySettings
@@ -23,8 +24,7 @@ from extauthz.config.signals import SignalSettings, require_signals_fit
 from extauthz.config.state import StateSettings, require_state_fits
 from extauthz.durations import Duration
 
-_HOST: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*(:[0-9]{1,5})?|\[[0-9a-fA-F:.]+\](:[0-9]{1,5})?", re.ASCII)
-"""A host, or a pattern of hosts; what is none would match nothing, and so be enforced nowhere."""
+_POINT: Final = r"^[a-z][a-z0-9-]{0,62}$"
 
 
 class TlsSettings(Section):
@@ -211,6 +211,9 @@ class Settings(Section):
         description="Authentication contexts: which others also satisfy one. Levels are not ordered by themselves.",
     )
     plugins: tuple[PluginSettings, ...] = Field(default=(), description="Kinds of requirements from outside.")
+    decision_points: dict[Annotated[str, Field(pattern=_POINT)], DecisionPointSettings] = Field(
+        default={}, description="Other decision points that policy can ask (`external`), by name."
+    )
     dpop: NonceSettings = NonceSettings()
     egress: EgressSettings = EgressSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -240,14 +243,7 @@ class Settings(Section):
             if transactions is not None and transactions.issuer not in known:
                 message = f"profiles.{name}.transaction_tokens: its issuer is not configured under `issuers`"
                 raise ValueError(message)
-        for host in self.enforced_hosts:
-            if _HOST.fullmatch(host) is None:
-                message = f"enforced_hosts: {host!r} is no host; write a name, or `*.example.com`"
-                raise ValueError(message)
-        for name in ("enforced_hosts", "enforced_namespaces"):
-            if getattr(self, name) and self.mode == "enforce":
-                message = f"{name}: everything is enforced with `mode: enforce`; remove them, or set `mode: observe`"
-                raise ValueError(message)
+        require_observing_fits(self)
         require_evidence_fits(self)
         require_state_fits(self)
         require_signals_fit(self)

@@ -57,7 +57,9 @@ class StateSettings(Section):
         description="State file (SQLite) on a local disk; made when there is none, in a folder that is there.",
     )
     memory: bool = Field(
-        default=False, description="Keep it in memory, for trying things out: a restart forgets what was used up."
+        default=False,
+        description="Keep it in a temporary file that ends with the process, for trying things out: a restart forgets "
+        "what was revoked and what was used up.",
     )
     max_spends: int = Field(
         default=1_000_000,

@@ -37,6 +37,7 @@ _KEPT: Final = frozenset(
         Reason.UNEXPECTED_ENVIRONMENT,
         Reason.UNEXPECTED_NETWORK,
         Reason.TOOL_NOT_ALLOWED,
+        Reason.EXTERNAL_DENIED,
         Reason.PLUGIN_DENIED,
     }
 )

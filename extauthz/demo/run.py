@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from extauthz.demo.command import run_command
 from extauthz.demo.judge import find_differences
 from extauthz.demo.visitor import visit
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from extauthz.demo.ask import Answer, Ask
+    from extauthz.demo.command import Ran
     from extauthz.demo.issuer import Issuer
     from extauthz.demo.stage import Stage
     from extauthz.demo.tour import Expect, Stop, Token
@@ -32,6 +34,7 @@ class Visit:
         expect: what was expected with the Envoy configuration of this run.
         answer: the first answer, or where the client repaired what was refused the last one of its first session.
         on_the_way: refusals before that.
+        ran: the command before it; None for none.
         milliseconds: of the fastest round trip through Envoy.
         differences: in words; empty when every answer was as expected.
     """
@@ -42,6 +45,7 @@ class Visit:
     milliseconds: float
     differences: tuple[str, ...]
     on_the_way: tuple[Answer, ...] = ()
+    ran: Ran | None = None
 
 
 @dataclass(slots=True)
@@ -83,8 +87,11 @@ def walk(stage: Stage, stops: Iterable[Stop], *, hardened: bool) -> Iterator[Vis
         if stop.rotate:
             stage.issuer.rotate()
         expect = stop.hardened if hardened and stop.hardened is not None else stop.expect
+        ran = run_command(stage, stop.run) if stop.run else None
         rounds = [_send(stage, stop, wallet) for _ in range(ROUNDS)]
         differences = {text: None for answers in rounds for text in find_differences(answers[-1], expect)}
+        if ran is not None and ran.problem:
+            differences[f"`extauthz {ran.typed}`: {ran.problem}"] = None
         yield Visit(
             stop=stop,
             expect=expect,
@@ -92,6 +99,7 @@ def walk(stage: Stage, stops: Iterable[Stop], *, hardened: bool) -> Iterator[Vis
             milliseconds=1000 * min(sum(answer.seconds for answer in answers) for answers in rounds),
             differences=tuple(differences),
             on_the_way=tuple(rounds[0][:-1]),
+            ran=ran,
         )
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from contextlib import closing
 from dataclasses import dataclass
@@ -12,6 +9,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz.clock import SystemClock
+from extauthz.demo.command import run_command
 from extauthz.demo.scenario import find_differences, to_ask, to_claims, to_policy
 from extauthz.demo.scenario_stage import NO_REGISTRY
 from extauthz.demo.scenario_steps import AskStep, NewRegistry, Run, Seen, Signal
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 _WAIT_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
-_COMMAND_SECONDS: Final = 60
 _ACCEPTED: Final = 202
 _MILLI: Final = 1000
 
@@ -117,21 +114,8 @@ class _Player:
         return token
 
     def _run(self, step: Run) -> Moment:
-        stage = self._stage.stage
-        command = [sys.executable, "-m", "extauthz", *step.words, "--config", str(stage.folder / "settings.yaml")]
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("EXTAUTHZ_")}
-        done = subprocess.run(  # noqa: S603 — the command is the situation's own
-            command,
-            cwd=stage.script.root,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_COMMAND_SECONDS,
-            check=False,
-        )
-        wrong = () if done.returncode == 0 else (f"exit code {done.returncode}: {done.stderr.strip()}",)
-        return Moment(f"$ extauthz {step.run}", "", tuple(done.stdout.splitlines()), wrong)
+        ran = run_command(self._stage.stage, step.run)
+        return Moment(f"$ extauthz {step.run}", "", ran.lines, (ran.problem,) if ran.problem else ())
 
     def _signal(self, step: Signal) -> Moment:
         about = _with_issuer(step.about, self._stage.stage.issuer.issuer)

@@ -14,7 +14,6 @@ taken in order:
 from __future__ import annotations
 
 import json
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -39,11 +38,6 @@ class Run(_Part):
     """A command of `extauthz`, as typed."""
 
     run: Annotated[str, Field(min_length=1)]
-
-    @property
-    def words(self) -> list[str]:
-        """Return its arguments."""
-        return shlex.split(self.run)
 
 
 class Signal(_Part):

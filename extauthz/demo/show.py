@@ -59,10 +59,20 @@ def _tour(console: Console, stage: Stage, *, keep: bool) -> int:
     right = sum(not visit.differences for visit in visits)
     style = "bold green" if right == len(visits) else "bold red"
     console.print(f"\n{right} of {len(visits)} answers as expected", style=style)
+    _show_commands(console, visits)
     _show_record(console, stage, visits)
     if keep:
         _keep(console, stage)
     return 1 if differences else 0
+
+
+def _show_commands(console: Console, visits: list[Visit]) -> None:
+    """Print what the operator did between requests, and the receipts."""
+    for number, visit in enumerate(visits, 1):
+        if visit.ran is not None:
+            console.print(f"\nBefore #{number} the operator ran:")
+            for line in (f"$ extauthz {visit.ran.typed}", *visit.ran.lines):
+                console.print(f"  {line}", soft_wrap=True, markup=False)
 
 
 def _show_record(console: Console, stage: Stage, visits: list[Visit]) -> None:

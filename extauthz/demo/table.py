@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Final, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -116,6 +117,7 @@ def to_curl_lines(stage: Stage) -> list[str]:
         f"curl -si {tls}{stage.edge.url}/v1/projects/web/deployments "
         '-H "host: api.example.com" -H "content-type: application/json"'
     )
+    command, settings = f"{sys.executable} -m extauthz", f"--config {stage.folder}/settings.yaml"
     bearer = '-H "authorization: Bearer $TOKEN"'
     return [
         "# nobody in particular reads a report",
@@ -128,6 +130,10 @@ def to_curl_lines(stage: Stage) -> list[str]:
         f'{deploy} {bearer} -d \'{{"environment": "production"}}\'',
         f"TOKEN=$({fetch}pipeline -d scope=deploy:production {token})",
         f'{deploy} {bearer} -d \'{{"environment": "production"}}\'',
+        "# what was taken away bites the next request; the second command gives it back",
+        f"{command} revoke client pipeline --reason leaked {settings}",
+        f'{deploy} {bearer} -d \'{{"environment": "production"}}\'',
+        f"{command} release client pipeline --reason rotated {settings}",
         "# the issuer changes its keys",
         f"curl -s -X POST {stage.issuer.url}/rotate",
         "# what was decided, and why",

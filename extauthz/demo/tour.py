@@ -68,6 +68,7 @@ class Stop:
         second_token: a second `authorization` line.
         by_client: sent by `extauthz.client`, which starts with `token` and gets what refusals ask for.
         rotate: the issuer changes its keys before this stop.
+        run: a command of `extauthz` that is run before this stop; empty for none.
         expect: with `envoy/minimal.yaml`.
         hardened: with `envoy/hardened.yaml`; None when that is the same.
     """
@@ -79,6 +80,7 @@ class Stop:
     second_token: Token | None = None
     by_client: bool = False
     rotate: bool = False
+    run: str = ""
     expect: Expect
     hardened: Expect | None = None
 
@@ -323,6 +325,31 @@ TOUR: Final = (
         ask=REPORT,
         token=Token(client="reporting", stranger=True),
         expect=invalid_token("signature_invalid"),
+    ),
+    # --- what is taken away is refused at the next request, also where the answer was kept ---
+    Stop(who="reporting", what="reads once more, by a kept answer", ask=REPORT, token=READER, expect=OK),
+    Stop(
+        who="reporting",
+        what="… its client revoked meanwhile",
+        ask=REPORT,
+        token=READER,
+        run='revoke client reporting --reason "its secret is in a log"',
+        expect=Expect(status=403, reason="identity_quarantined"),
+    ),
+    Stop(
+        who="the thief",
+        what="… with a new token, by that secret",
+        ask=REPORT,
+        token=Token(client="reporting", edition="by the leaked secret"),
+        expect=Expect(status=403, reason="identity_quarantined"),
+    ),
+    Stop(
+        who="reporting",
+        what="… its secret rotated and released",
+        ask=REPORT,
+        token=Token(client="reporting", edition="by the new secret"),
+        run='release client reporting --reason "the secret was rotated"',
+        expect=OK,
     ),
 )
 """Every stop, in order."""

@@ -94,7 +94,7 @@ class Transmitter:
                 "iat": int(now),
                 "jti": secrets.token_hex(12),
                 "sub_id": dict(subject),
-                "events": {_URIS[kind]: {"event_timestamp": int(now), **claims}},
+                "events": {_URIS[kind]: {"event_timestamp": round(now, 3), **claims}},
             },
             EVENT_TOKEN,
         )

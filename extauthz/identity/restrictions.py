@@ -10,7 +10,8 @@
    credentials were revoked: whoever stole its secret would have new ones made.
 6. A revoked token or certificate is refused whatever its times say; its name is the name of one credential.
 7. Any other revocation ends what was issued, or signed in for, at or before it. `iat` has whole seconds, so what was
-   issued in the same second is ended too, and so is what says neither.
+   issued in the same second is ended too, and so is what says neither. A session begins anew by a sign-in only: a token
+   of it that is merely newer may have been refreshed by whoever took it over.
 8. People who have to sign in anew are told so, in a way that their next sign-in satisfies.
 
 The gravest of several counts. Non-compliance and risk refuse nobody by themselves: they are returned, for rules that
@@ -187,7 +188,7 @@ def _meaning(restriction: Restriction, identity: Identity) -> Reason | None:  # 
     signs_in = effect is Effect.REAUTHENTICATE and identity.human
     if form in _ONE_CREDENTIAL and not signs_in:
         return Reason.TOKEN_REVOKED
-    if _begins_after(identity, restriction.event_at):
+    if _begins_after(identity, restriction):
         return None
     return Reason.STEP_UP_REQUIRED if signs_in else Reason.SESSION_REVOKED
 
@@ -201,10 +202,12 @@ def _names_software(restriction: Restriction, identity: Identity) -> bool:
     return Kind.USER not in kinds if kinds else any(mark.form in _SOFTWARE for mark in named)
 
 
-def _begins_after(identity: Identity, moment: Instant) -> bool:
-    """Return whether the credential says that it was issued, and signed in for, after a moment."""
+def _begins_after(identity: Identity, restriction: Restriction) -> bool:
+    """Return whether the credential says that it was issued, and signed in for, after the event."""
+    if restriction.mark.form is Form.SESSION and identity.auth_time is None:
+        return False
     said = [instant for instant in (identity.auth_time, identity.issued_at) if instant is not None]
-    return bool(said) and min(said) > moment
+    return bool(said) and min(said) > restriction.event_at
 
 
 def _sign_in_after(moment: Instant, at: Instant) -> StepUp:

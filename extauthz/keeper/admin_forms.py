@@ -25,6 +25,10 @@ MAX_ROWS: Final = 1000
 """Rows of one answer, which must fit into a frame."""
 
 
+MAX_TEXT: Final = 4096
+"""Characters of who did something, and why."""
+
+
 class FormError(ValueError):
     """A question that cannot be understood; the message says how to ask."""
 
@@ -33,11 +37,11 @@ def text_of(message: Mapping[str, Any], name: str, default: str | None = None) -
     """Return a text of a question.
 
     Raises:
-        FormError: it is not there and has no default, or is no text.
+        FormError: it is not there and has no default, is no text, or is too long.
     """
     text = message.get(name, default)
-    if not isinstance(text, str):
-        problem = f"`{name}` is not a text"
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
+        problem = f"`{name}` is not a text of at most {MAX_TEXT} characters"
         raise FormError(problem)
     return text
 

@@ -73,13 +73,13 @@ class _Gauges:
             return None
         return None if beat is None else max(0.0, self._clock.boot() - beat.boot)
 
-    def read_held(self) -> int:
-        """Return how many events wait for a person."""
+    def read_held(self) -> int | None:
+        """Return how many events wait for a person; None while the state cannot be read."""
         try:
             with self._keeper.reading() as query:
                 return len(signals.held(query))
         except StateError:
-            return 0
+            return None
 
     def read_restrictions(self) -> dict[tuple[str, str], int]:
         """Return what is in force, as it was counted last."""

@@ -123,11 +123,6 @@ class Keeper:
         """Return by worker the newest change that it has said it decides by; None when it did not answer."""
         return self._confirmations.answers
 
-    @property
-    def keeps_for(self) -> float:
-        """Return how many seconds a revocation is kept."""
-        return self._settings.keep_revocations
-
     def start(self) -> None:
         """Begin to beat, to confirm and to forget.
 
@@ -249,7 +244,7 @@ class Keeper:
         """
         with self.writing() as writing:
             new = self._remember(writing, action, Done(0, outcome), subject=subject, detail=detail)
-        self._receipts.tell(action, outcome, subject=subject, detail=detail)
+        self._receipts.tell(action, outcome if new else "known", subject=subject, detail=detail)
         return new
 
     def is_known(self, action: Action) -> bool:

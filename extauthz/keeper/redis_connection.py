@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import ExitStack
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
@@ -150,14 +151,14 @@ class RedisConnection:
             SharedStoreError: one of them has none, or was refused.
         """
         connection = self._connection or self._open()
-        try:
-            return _exchange(connection, commands)
-        except (RedisError, OSError, ValueError) as error:
-            self.close()
-            raise _to_failure(self._settings.url, error) from error
-        except BaseException:
-            self.close()
-            raise
+        with ExitStack() as undo:
+            undo.callback(self.close)
+            try:
+                answers = _exchange(connection, commands)
+            except (RedisError, OSError, ValueError) as error:
+                raise _to_failure(self._settings.url, error) from error
+            undo.pop_all()
+        return answers
 
     def close(self) -> None:
         """Close it; the next command opens another."""
@@ -169,19 +170,15 @@ class RedisConnection:
         if self.pause:
             message = f"{self._settings.url}: it failed a moment ago; the next attempt comes in a moment"
             raise SharedStoreError(message)
-        try:
-            connection = make_connection(self._settings, self._patience)
+        with ExitStack() as undo:
+            undo.callback(self._wait_before_next)
             try:
+                connection = make_connection(self._settings, self._patience)
+                undo.callback(connection.disconnect)
                 self.server = _greet(connection, self._scripts)
-            except BaseException:
-                connection.disconnect()
-                raise
-        except SharedStoreError:
-            self._wait_before_next()
-            raise
-        except (RedisError, OSError, ValueError) as error:
-            self._wait_before_next()
-            raise _to_failure(self._settings.url, error) from error
+            except (RedisError, OSError, ValueError) as error:
+                raise _to_failure(self._settings.url, error) from error
+            undo.pop_all()
         self._backoff.reset()
         self._connection = connection
         return connection

@@ -40,6 +40,9 @@ UNVERIFIED_AN_HOUR: Final = 1000
 RETRY_SECONDS: Final = 0.05
 """After something went wrong; attempts to connect are further apart."""
 
+CONFIRM_SECONDS: Final = 2.0
+"""How long the workers of this machine are waited for before they are asked once more."""
+
 _HOUR: Final = 3600.0
 _ALARMS_REMEMBERED: Final = 1024
 
@@ -138,7 +141,7 @@ class RedisFollower:
             place = self._place.read()
             life = Life(str(place["incarnation"]), str(place["server"]))
             self._position, self._life = int(place["position"]), life
-            self._keep_place(now=True)
+            self._keep_place(life, now=True)
         except (ExtAuthzError, KeyError, ValueError):
             self._life = None
 
@@ -158,7 +161,7 @@ class RedisFollower:
             if len(entries) < TOGETHER:
                 self._at_end = answered
                 self._recover()
-            self._keep_place()
+            self._keep_place(life)
 
     def _read_everything(self, life: Life, newest: int) -> None:
         self._life = None
@@ -169,7 +172,7 @@ class RedisFollower:
                 return
         self._life, self._position = life, newest
         self._want(life, newest, number)
-        self._keep_place(now=True)
+        self._keep_place(life, now=True)
         _log.info("everything in the shared Redis was read", position=newest)
 
     def _take_over(self, life: Life, entries: Sequence[Entry]) -> None:
@@ -223,15 +226,9 @@ class RedisFollower:
             message = "our state file is another one"
             raise _OtherLifeError(message)
 
-    def _keep_place(self, *, now: bool = False) -> None:
-        life = self._life
-        if life is not None:
-            values: dict[str, str | int] = {
-                "incarnation": life.incarnation,
-                "server": life.run,
-                "position": self._position,
-            }
-            self._place.write(values, now=now)
+    def _keep_place(self, life: Life, *, now: bool = False) -> None:
+        values: dict[str, str | int] = {"incarnation": life.incarnation, "server": life.run, "position": self._position}
+        self._place.write(values, now=now)
 
     def _want(self, life: Life, position: int, number: int) -> None:
         """Have workers asked about what is in force in the file."""
@@ -243,11 +240,11 @@ class RedisFollower:
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._stopping or self._wanted is not None)
-                if self._stopping or self._wanted is None:
-                    return
                 wanted, self._wanted = self._wanted, None
+            if wanted is None or self._stopping:
+                return
             life, position, number = wanted
-            confirmed = self._keeper.confirm(number)
+            confirmed = self._keeper.confirm(number, CONFIRM_SECONDS)
             if confirmed.by == confirmed.of:
                 self._on_confirmed(life, position)
             else:

@@ -1,6 +1,7 @@
 """Where the other machines are: what they said last, and who waits until they have come as far as a change.
 
-What a machine says of itself carries a MAC, so nobody else can say that a change is in force there.
+What a machine says of itself carries a MAC over the life that it is about, so nobody else can say that a change is in
+force there, and what it said before another server took over does not count.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class Sent(NamedTuple):
     before: int
 
 
+_NOTHING: Final = Sent(-1, offered=False, before=0)
+
+
 class Nodes:
     """Knows positions; from any thread.
 
@@ -56,9 +60,11 @@ class Nodes:
         self._note = note
         # Everything below is read and written under this lock only.
         self._lock = threading.Condition()
+        self._there_is = False
         self._life: Life | None = None
+        self._newest = 0
         self._confirmed: tuple[Life, int] | None = None
-        self._sent = Sent(0, offered=False, before=0)
+        self._sent = _NOTHING
         self._positions: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         self._others: dict[str, int | None] = {}
         self._waiting = 0
@@ -69,18 +75,19 @@ class Nodes:
         """Return whether somebody waits."""
         return self._waiting > 0
 
-    def enter(self, life: Life) -> None:
-        """Note that Redis answers, in this life."""
+    def enter(self, life: Life, newest: int) -> None:
+        """Note that Redis answers, in this life, with this newest position: what was sent before is not beyond it."""
         with self._lock:
             if self._life != life:
                 self._positions.clear()
-            self._life = life
+                self._sent = _NOTHING
+            self._there_is, self._life, self._newest = True, life, newest
             self._lock.notify_all()
 
     def lose(self) -> None:
         """Note that Redis does not answer: nobody need wait."""
         with self._lock:
-            self._life = None
+            self._there_is = False
             self._lock.notify_all()
 
     def stop(self) -> None:
@@ -99,6 +106,7 @@ class Nodes:
         with self._lock:
             self._sent = sent
             if position is not None:
+                self._newest = position
                 self._positions.append((sent.number, position))
             self._lock.notify_all()
 
@@ -107,7 +115,7 @@ class Nodes:
         with self._lock:
             confirmed = self._confirmed
         position = confirmed[1] if confirmed is not None and confirmed[0] == life else 0
-        mac = shared_seal(self._key, life.incarnation).seal(_KIND, node, position)
+        mac = shared_seal(self._key, life.incarnation).seal(_KIND, node, life.run, position)
         return f"{life.incarnation} {position} {mac.hex()}".encode("ascii")
 
     def heard(self, node: str, life: Life, said: Mapping[str, tuple[bytes, float]]) -> None:
@@ -138,7 +146,7 @@ class Nodes:
         return len(there), of
 
     def _is_over(self, number: int) -> bool:
-        if self._stopping or self._life is None:
+        if self._stopping or not self._there_is:
             return True
         return self._is_sent(number) and len(self._there(number)) == len(self._others)
 
@@ -148,14 +156,11 @@ class Nodes:
 
     def _there(self, number: int) -> list[str]:
         """Return the machines that decide by change `number`."""
-        if self._life is None or not self._is_sent(number):
+        if not self._there_is or not self._is_sent(number):
             return []
         place = bisect_left(self._positions, (number, 0))
-        wanted = self._positions[place][1] if place < len(self._positions) else self._newest()
+        wanted = self._positions[place][1] if place < len(self._positions) else self._newest
         return [other for other, position in self._others.items() if position is not None and position >= wanted]
-
-    def _newest(self) -> int:
-        return self._positions[-1][1] if self._positions else 0
 
 
 def _read_position(says: bytes, node: str, life: Life, seal: Seal) -> int | None:
@@ -168,4 +173,4 @@ def _read_position(says: bytes, node: str, life: Life, seal: Seal) -> int | None
         sealed = bytes.fromhex(mac.decode("ascii"))
     except ValueError:
         return None
-    return int(digits) if seal.holds(sealed, _KIND, node, int(digits)) else None
+    return int(digits) if seal.holds(sealed, _KIND, node, life.run, int(digits)) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.errors import StateError
 from extauthz.keeper.redis_follower import RedisFollower
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 ALIVE_BEATS: Final = 3.0
 """A machine that says nothing for so many beats is no longer waited for."""
+
+
+class _Parts(NamedTuple):
+    nodes: Nodes
+    sender: RedisSender
+    follower: RedisFollower
 
 
 class RedisReplicator:
@@ -39,9 +45,7 @@ class RedisReplicator:
         self._clock = clock
         self._metrics = metrics
         self._within = min(1.0, state.max_staleness / 5)
-        self._nodes: Nodes | None = None
-        self._sender: RedisSender | None = None
-        self._follower: RedisFollower | None = None
+        self._parts: _Parts | None = None
 
     def start(self, keeper: Keeper) -> None:
         """Begin to carry changes both ways.
@@ -53,50 +57,52 @@ class RedisReplicator:
             message = "what machines share needs a state file of each: set `state.path`"
             raise StateError(message)
         key = read_key(self._state.key_file or default_key_file(self._state.path))
-        self._nodes = nodes = Nodes(
-            key, self._clock, alive=ALIVE_BEATS * self._within + self._redis.timeout, note=self._note
-        )
-        self._sender = RedisSender(
+        nodes = Nodes(key, self._clock, alive=ALIVE_BEATS * self._within + self._redis.timeout, note=self._note)
+        sender = RedisSender(
             self._redis, key, self._clock, keeper, nodes, beat=self._within, on_new_life=self._note_new_life
         )
-        self._follower = RedisFollower(
-            self._redis, self._state, key, self._clock, keeper, beat=self._within, on_confirmed=self._confirmed
+
+        def confirmed(life: Life, position: int) -> None:
+            nodes.confirmed(life, position)
+            sender.poke()
+
+        follower = RedisFollower(
+            self._redis, self._state, key, self._clock, keeper, beat=self._within, on_confirmed=confirmed
         )
-        self._sender.start()
-        self._follower.start()
+        self._parts = _Parts(nodes, sender, follower)
+        sender.start()
+        follower.start()
 
     def stop(self) -> None:
         """End it, when what there is to tell is told."""
-        if self._nodes is not None and self._sender is not None and self._follower is not None:
-            self._nodes.stop()
-            self._follower.stop()
-            self._sender.stop()
+        parts, self._parts = self._parts, None
+        if parts is not None:
+            parts.nodes.stop()
+            parts.follower.stop()
+            parts.sender.stop()
 
-    def publish(self, number: int) -> None:
-        """Send what was changed here; `number` is durable here."""
-        if self._sender is not None and number:
-            self._sender.poke()
+    def publish(self, number: int) -> None:  # noqa: ARG002 — everything that is durable is sent
+        """Send what was changed here."""
+        if self._parts is not None:
+            self._parts.sender.poke()
 
     def wait_for_replicas(self, number: int, timeout: float) -> tuple[int, int]:
         """Return on how many other machines, of how many, all up to `number` is in force, after `timeout` at most."""
-        if self._nodes is None or self._sender is None:
+        parts = self._parts
+        if parts is None:
             return 0, 0
-        self._sender.poke()
-        return self._nodes.wait(number, timeout)
+        parts.sender.poke()
+        return parts.nodes.wait(number, timeout)
 
     def in_sync(self) -> bool:
         """Return whether Redis has answered just now, both ways, and everything that it has was read.
 
         Both ways, because one that is cut off from the others may go on answering those who only read.
         """
-        if self._sender is None or self._follower is None:
+        parts = self._parts
+        if parts is None:
             return False
-        return self._clock.monotonic() - min(self._sender.beat_at, self._follower.at_end) <= self._within
-
-    def _confirmed(self, life: Life, position: int) -> None:
-        if self._nodes is not None and self._sender is not None:
-            self._nodes.confirmed(life, position)
-            self._sender.poke()
+        return self._clock.monotonic() - min(parts.sender.beat_at, parts.follower.at_end) <= self._within
 
     def _note(self, replica: str, seconds: float) -> None:
         if self._metrics is not None:

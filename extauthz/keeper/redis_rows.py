@@ -94,7 +94,7 @@ def write_row(restriction: Restriction, seal: Seal, incarnation: str) -> Row:
         "form": restriction.mark.form.value,
         "issuer": restriction.mark.issuer,
         "value": restriction.mark.value,
-        "also": sorted([mark.form.value, mark.issuer, mark.value] for mark in restriction.also),
+        "also": [[mark.form.value, mark.issuer, mark.value] for mark in _in_order(restriction.also)],
         "effect": restriction.effect.value,
         "source": restriction.source,
         "event_at": float(restriction.event_at),
@@ -136,6 +136,10 @@ def read_row(text: object, seal: Seal, incarnation: str, at: Instant, keep: floa
     if restriction.event_at > at + FUTURE_SECONDS:
         return Arrived(Trust.FORGED, None)
     return Arrived(Trust.NARROWS, _doubted(restriction, at, keep))
+
+
+def _in_order(marks: tuple[Mark, ...]) -> list[Mark]:
+    return sorted(marks, key=lambda mark: mark.name.of)
 
 
 def _doubted(restriction: Restriction, at: Instant, keep: float) -> Restriction:

@@ -158,8 +158,7 @@ class RedisSender:
         names = ("news", "again", "again_to")
         if {"incarnation", "server", *names} <= place.keys():
             life = Life(str(place["incarnation"]), str(place["server"]))
-            self._outbox = _Outbox(life, *(int(place[name]) for name in names))
-            self._keep_place(now=True)
+            self._keep_place(_Outbox(life, *(int(place[name]) for name in names)), now=True)
 
     def _round(self) -> None:
         """Send news, something of what is offered again, and a beat."""
@@ -171,21 +170,20 @@ class RedisSender:
             # It is another life by now: the next round begins with that.
             self._lose()
             return
-        self._outbox = outbox
-        self._keep_place()
+        self._keep_place(outbox)
         if self._failing:
             _log.info("other machines are told again")
         self._failing = False
 
     def _enter(self) -> Life:
-        life, _ = self._journal.begin()
+        life, newest = self._journal.begin()
         outbox = self._outbox
         if outbox is not None and outbox.life != life:
             _log.warning("the shared Redis is another one than before; all that we know is offered to it")
             if outbox.life.incarnation != life.incarnation:
                 self._on_new_life()
         self._life = life
-        self._nodes.enter(life)
+        self._nodes.enter(life, newest)
         return life
 
     def _open_outbox(self, life: Life) -> _Outbox:
@@ -195,8 +193,8 @@ class RedisSender:
             if outbox is not None and outbox.life == life and self._place.is_ours(query):
                 return outbox
             newest = read_numbers(query)[RESTRICTION]
-        self._outbox = outbox = _Outbox(life, newest, 0, newest)
-        self._keep_place(now=True)
+        outbox = _Outbox(life, newest, 0, newest)
+        self._keep_place(outbox, now=True)
         return outbox
 
     def _send(self, outbox: _Outbox) -> _Outbox | None:
@@ -250,17 +248,16 @@ class RedisSender:
         self._round()
         self._journal.leave(self._node)
 
-    def _keep_place(self, *, now: bool = False) -> None:
-        outbox = self._outbox
-        if outbox is not None:
-            values: dict[str, str | int] = {
-                "incarnation": outbox.life.incarnation,
-                "server": outbox.life.run,
-                "news": outbox.news,
-                "again": outbox.again,
-                "again_to": outbox.again_to,
-            }
-            self._place.write(values, now=now)
+    def _keep_place(self, outbox: _Outbox, *, now: bool = False) -> None:
+        self._outbox = outbox
+        values: dict[str, str | int] = {
+            "incarnation": outbox.life.incarnation,
+            "server": outbox.life.run,
+            "news": outbox.news,
+            "again": outbox.again,
+            "again_to": outbox.again_to,
+        }
+        self._place.write(values, now=now)
 
     def _sent(self, outbox: _Outbox) -> Sent:
         return Sent(outbox.news, offered=outbox.again >= outbox.again_to, before=outbox.again_to)

@@ -37,9 +37,9 @@ KEEPER_SOCKET: Final = "keeper.sock"
 ADMIN_SOCKET: Final = "admin.sock"
 """Where the operator asks."""
 
-_ADMIN_CONNECTIONS: Final = 16
-_PER_WORKER: Final = 48
-"""Connections of one worker: its threads, and some more."""
+_ADMIN_CONNECTIONS: Final = 64
+_SPARE: Final = 16
+"""Connections of one worker beyond its threads."""
 
 
 class LocalOwner:
@@ -65,6 +65,9 @@ class LocalOwner:
             StateError: they cannot be written down.
         """
         self._keeper.note_sessions(seen)
+
+    def close(self) -> None:
+        """Do nothing: nothing leads there."""
 
 
 class KeeperService:
@@ -123,7 +126,11 @@ class KeeperService:
         workers = WorkerDesk(self.spender)
         self._sockets = (run_dir / KEEPER_SOCKET, run_dir / ADMIN_SOCKET)
         self._listeners = (
-            LinkListener(self._sockets[0], workers.handle, _PER_WORKER * max(1, settings.server.workers)),
+            LinkListener(
+                self._sockets[0],
+                workers.handle,
+                (settings.server.threads + _SPARE) * max(1, settings.server.workers),
+            ),
             LinkListener(self._sockets[1], admin.handle, _ADMIN_CONNECTIONS),
         )
         self._running = ExitStack()

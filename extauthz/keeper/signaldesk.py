@@ -145,6 +145,7 @@ class SignalDesk:
         self._clock = clock
         self._verifications = verifications
         self._metrics = metrics
+        self._heard: dict[str, Instant] = {}
 
     def learn(self, name: str, critical: Iterable[str]) -> None:
         """Take over the critical subject members that a transmitter's metadata name, besides those of the settings."""
@@ -179,7 +180,7 @@ class SignalDesk:
                 return self._unavailable(stream, "the keys of the transmitter cannot be had")
             reported = read_event(token, known.rules, self._clock.now())
             heard = self._act(known, token, reported)
-            self._keeper.heard(stream, min(token.issued_at, self._clock.now()))
+            self._note_heard(stream, min(token.issued_at, self._clock.now()))
         except SignalError as error:
             _log.warning("event refused", stream=stream, err=error.err, problem=error.description)
             self._count(stream, "", "refused")
@@ -187,6 +188,12 @@ class SignalDesk:
         except StateError as error:
             return self._unavailable(stream, str(error))
         return heard
+
+    def _note_heard(self, stream: str, at: Instant) -> None:
+        """Note when a stream was heard; of many events of one second once."""
+        if at > self._heard.get(stream, 0.0):
+            self._keeper.heard(stream, at)
+            self._heard[stream] = at
 
     def _verify(self, compact: str, rules: StreamRules) -> EventToken | None:
         """Return the event; None when its transmitter's keys cannot be had."""
@@ -231,12 +238,13 @@ class SignalDesk:
         return Heard(status="accepted")
 
     def _carry_out(self, stream: Stream, action: Action, reported: Reported) -> Heard:
+        age = max(0.0, action.received_at - reported.event_at)  # Clocks differ a little.
         receipt = self._keeper.carry_out(
             action,
             (*reported.restrictions, *reported.lifts),
             hold_above=stream.hold_above,
             subject=reported.subject,
-            detail=_detail(reported),
+            detail=f"{age:.1f} s after it happened",
         )
         name = stream.rules.name
         if receipt.held:

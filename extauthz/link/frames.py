@@ -74,7 +74,14 @@ class FrameSocket:
         Raises:
             LinkError: it is too long, the other end is gone, or does not take it in time.
         """
-        frame = to_frame(message)
+        self.send_frame(to_frame(message), timeout)
+
+    def send_frame(self, frame: bytes, timeout: float) -> None:
+        """Send what `to_frame` has made.
+
+        Raises:
+            LinkError: the other end is gone, or does not take it in time.
+        """
         try:
             self._socket.settimeout(max(timeout, 1e-6))
             self._socket.sendall(frame)  # Its timeout is for all of it.
@@ -113,7 +120,7 @@ class FrameSocket:
         if self._buffer:
             return False
         try:
-            self._socket.setblocking(False)
+            self._socket.settimeout(0.0)
             self._socket.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True

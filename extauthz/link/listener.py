@@ -24,7 +24,7 @@ import structlog
 
 from extauthz.clock import Clock, SystemClock
 from extauthz.errors import LinkError
-from extauthz.link.frames import FrameSocket
+from extauthz.link.frames import FrameSocket, to_frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -187,7 +187,11 @@ class LinkListener:
                 return
             self._served.add(served)
             self._threads += 1
-        threading.Thread(target=self._serve, args=(served,), name=f"link {self._path.name}", daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(served,), name=f"link {self._path.name}", daemon=True).start()
+        except RuntimeError as error:  # The process has no room for another thread; that may pass.
+            _log.error("a connection cannot be served", socket=self._path.name, problem=str(error))
+            self._leave(served)
 
     def _make_room(self) -> bool:
         """Hang up on whoever has been idle longest; the lock is held."""
@@ -206,12 +210,15 @@ class LinkListener:
         except LinkError as error:
             _log.info("a connection ended", socket=self._path.name, problem=str(error))
         finally:
-            served.frames.hang_up()
-            served.frames.close()
-            with self._lock:
-                self._served.discard(served)
-                self._threads -= 1
-                self._lock.notify_all()
+            self._leave(served)
+
+    def _leave(self, served: _Served) -> None:
+        served.frames.hang_up()
+        served.frames.close()
+        with self._lock:
+            self._served.discard(served)
+            self._threads -= 1
+            self._lock.notify_all()
 
     def _answer_one(self, served: _Served) -> bool:
         """Answer one message; False when there is no other."""
@@ -225,15 +232,17 @@ class LinkListener:
         served.idle_since = None
         if message is None:
             return False
-        served.frames.send(self._answer_to(message), self._frame_seconds)
+        served.frames.send_frame(self._answer_to(message), self._frame_seconds)
         return True
 
-    def _answer_to(self, message: dict[str, Any]) -> Mapping[str, Any]:
+    def _answer_to(self, message: dict[str, Any]) -> bytes:
         try:
-            return self._handle(message)
+            return to_frame(self._handle(message))
+        except LinkError:
+            return to_frame({"error": "the answer is too long; ask for less at a time"})
         except Exception:  # noqa: BLE001 — whatever a handler failed at, its asker is told, and others go on
             _log.exception("a question could not be answered", socket=self._path.name)
-            return {"error": "it could not be done; the log of the process that was asked says why"}
+            return to_frame({"error": "it could not be done; the log of the process that was asked says why"})
 
 
 def _answers(path: Path) -> bool:

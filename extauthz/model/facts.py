@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from extauthz.model.enquiry import Enquiries
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,7 +32,8 @@ class Facts:
         at: the instant of the decision.
         variables: the same facts as flat CEL variables (`identity.kind`, `resource.environment`). A fact that is not
             known is not a member, so an expression that reads it fails instead of seeing an empty value.
-        said: what plug-ins answered about these facts, by requirement; each is asked at most once in a decision.
+        said: what was answered about these facts, by requirement; each asks at most once in a decision.
+        enquiries: what requirements have to have asked before they can say anything.
     """
 
     request: Request
@@ -40,3 +43,4 @@ class Facts:
     at: Instant
     variables: Mapping[str, object] = field(default_factory=dict)
     said: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    enquiries: Enquiries = field(default_factory=Enquiries, compare=False, repr=False)

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     UNFAMILIAR_ACTION = "unfamiliar_action"
     WORKFLOW_DEPARTURE = "workflow_departure"
     TOOL_NOT_ALLOWED = "tool_not_allowed"
+    EXTERNAL_DENIED = "external_denied"
     PLUGIN_DENIED = "plugin_denied"
     # Request
     MALFORMED_REQUEST = "malformed_request"
@@ -165,6 +166,7 @@ REASONS: Final[dict[Reason, ReasonSpec]] = {
     Reason.UNFAMILIAR_ACTION: ReasonSpec(403, "The caller never did this before."),
     Reason.WORKFLOW_DEPARTURE: ReasonSpec(403, "This is not the next step of the caller's workflow."),
     Reason.TOOL_NOT_ALLOWED: ReasonSpec(403, "This tool or method is not meant for this caller."),
+    Reason.EXTERNAL_DENIED: ReasonSpec(403, "Another decision point does not allow this."),
     Reason.PLUGIN_DENIED: ReasonSpec(403, "A check that was added here does not allow this."),
     Reason.MALFORMED_REQUEST: ReasonSpec(400, "The request can be read in more than one way."),
     Reason.REQUEST_TOO_LARGE: ReasonSpec(413, "The request is too large to be decided."),

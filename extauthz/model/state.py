@@ -16,8 +16,8 @@ class StateName:
     Attributes:
         kind: what sort of fact. `keys` (of an issuer), `introspection` (of a token, by issuer and digest),
             `status_list` (by issuer and URI), `api_key` (by its public part), `authorities` (by file), `registry` (the
-            whole of it), `restriction` (of a target, `model/restriction.py`), `freshness` (of `state`, or of
-            `signals ISSUER`), and those of `STANDING`.
+            whole of it), `answer` (to an enquiry, `model/enquiry.py`), `restriction` (of a target,
+            `model/restriction.py`), `freshness` (of `state`, or of `signals ISSUER`), and those of `STANDING`.
         of: whose, or which one.
     """
 

@@ -60,6 +60,7 @@ class Outcome:
         unmet: what is missing, in file order; only with `UNMET`, and then not empty.
         observe: the rule only watches.
         inner: why it failed, for the record.
+        failure: the reason of a denial for that.
         missed: an observed requirement of the rule does not hold, or could not be evaluated.
         spends: what its requirements use up if the request is allowed.
     """
@@ -70,6 +71,7 @@ class Outcome:
     unmet: tuple[Unmet, ...] = ()
     observe: bool = False
     inner: str = ""
+    failure: Reason = Reason.EVALUATION_FAILED
     missed: bool = False
     spends: tuple[Spend, ...] = ()
 
@@ -98,7 +100,7 @@ def combine(outcomes: Sequence[Outcome]) -> Verdict:
             return Deny(reason=Reason.FORBIDDEN, rule=outcome.id, trail=trail)
     for outcome in enforced:
         if outcome.effect is not Effect.PERMIT and _failed(outcome):
-            return Deny(reason=Reason.EVALUATION_FAILED, rule=outcome.id, trail=trail, inner=outcome.inner)
+            return Deny(reason=outcome.failure, rule=outcome.id, trail=trail, inner=outcome.inner)
     guards = [outcome for outcome in enforced if outcome.effect is Effect.GUARD and outcome.unmet]
     permits = [outcome for outcome in enforced if outcome.effect is Effect.PERMIT]
     granting = next((outcome for outcome in permits if outcome.state is State.HOLDS), None)

@@ -33,7 +33,7 @@ from extauthz.policy.targets import TargetTable
 from extauthz.policy.written import collecting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from extauthz.model.facts import AttributeValue
     from extauthz.policy.document import ResourcePart
@@ -58,6 +58,7 @@ class PolicyContext:
         acr: for each authentication context the others that also satisfy it.
         spends: whether there is a state, in which uses are counted.
         plugins: kinds of requirements that plug-ins add; None when there are no settings, which name them.
+        decision_points: names of others who can be asked; None when there are no settings, which name them.
         enforced_namespaces: namespaces that settings enforce while everything else is observed; they must be there.
     """
 
@@ -65,6 +66,7 @@ class PolicyContext:
     acr: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     spends: bool = True
     plugins: Mapping[str, AddedKind] | None = None
+    decision_points: Collection[str] | None = None
     enforced_namespaces: tuple[str, ...] = ()
 
 
@@ -249,6 +251,7 @@ def _surroundings(
                 context.acr,
                 spends=context.spends,
                 plugins=context.plugins,
+                decision_points=context.decision_points,
             )
         found.setdefault(each.target, known[visible])
     return found

@@ -50,7 +50,14 @@ def _forbid(rule: Forbid, facts: Facts) -> Outcome | None:
         return Outcome(rule.id, Effect.FORBID, State.FAILED, observe=rule.observe, inner=str(failure))
     asked = _ask(rule.unless, facts)
     if asked.failed is not None:
-        return Outcome(rule.id, Effect.FORBID, State.FAILED, observe=rule.observe, inner=asked.failed.inner)
+        return Outcome(
+            rule.id,
+            Effect.FORBID,
+            State.FAILED,
+            observe=rule.observe,
+            inner=asked.failed.inner,
+            failure=asked.failed.reason,
+        )
     if not rule.unless or asked.unmet:
         return Outcome(rule.id, Effect.FORBID, State.HOLDS, observe=rule.observe)
     if not asked.spends:
@@ -81,11 +88,22 @@ def _permit(rule: Permit, facts: Facts) -> Outcome | None:
 
 def _judge(rule: Guard | Permit, effect: Effect, missing: tuple[Unmet, ...], facts: Facts) -> Outcome:
     """Ask the rule's requirements; a failure outweighs what is merely unmet. Observed ones only leave a note."""
+    # What only this permit asks is not needed where another one grants.
+    facts.enquiries.spare = effect is Effect.PERMIT and not rule.observe
     asked = _ask((each for each in rule.require if not isinstance(each, Observed)), facts)
+    facts.enquiries.spare = False
     watched = [each for each in rule.require if isinstance(each, Observed)]
     missed = not _ask(watched, facts).met
     if asked.failed is not None:
-        return Outcome(rule.id, effect, State.FAILED, observe=rule.observe, inner=asked.failed.inner, missed=missed)
+        return Outcome(
+            rule.id,
+            effect,
+            State.FAILED,
+            observe=rule.observe,
+            inner=asked.failed.inner,
+            failure=asked.failed.reason,
+            missed=missed,
+        )
     unmet = (*missing, *asked.unmet)
     state = State.UNMET if unmet else State.HOLDS
     return Outcome(rule.id, effect, state, unmet, observe=rule.observe, missed=missed, spends=asked.spends)

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+from extauthz.model.reason import Reason
+
 if TYPE_CHECKING:
     from extauthz.ids import RuleId
     from extauthz.model.facts import Facts
-    from extauthz.model.reason import Reason
     from extauthz.model.spend import Spend
     from extauthz.model.state import StateName
     from extauthz.model.verdict import Remedy
@@ -72,9 +73,11 @@ class Failed:
 
     Attributes:
         inner: why, for the record only.
+        reason: `evaluation_failed`, or `evidence_unavailable` when somebody who has the say did not answer.
     """
 
     inner: str = ""
+    reason: Reason = Reason.EVALUATION_FAILED
 
 
 Finding = Met | Unmet | Failed

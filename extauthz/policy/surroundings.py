@@ -9,7 +9,7 @@ from extauthz.policy.cel.environment import new_environment
 from extauthz.policy.names import Fact, FactType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from cel_expr_python import cel
 
@@ -32,6 +32,7 @@ class Surroundings:
         windows: change windows by name.
         spends: whether uses can be counted here.
         plugins: kinds of requirements that plug-ins add; None when the settings, which name them, are not known.
+        decision_points: names of others who can be asked; None when the settings, which name them, are not known.
         environment: declares `facts` to CEL.
     """
 
@@ -42,6 +43,7 @@ class Surroundings:
     windows: Mapping[str, Window] = field(default_factory=dict)
     spends: bool = True
     plugins: Mapping[str, AddedKind] | None = None
+    decision_points: Collection[str] | None = None
     environment: cel.Env = field(init=False)
 
     def __post_init__(self) -> None:

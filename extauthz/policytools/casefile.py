@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -41,6 +41,7 @@ class Case:
         question: the serialised `CheckRequest`.
         identity: the caller; None presents no credential.
         state: changeable facts by name.
+        answers: what other decision points answer, by name.
         at: instant of the decision.
         expect: what must come out.
         places: file and line of each expectation, by its key.
@@ -53,6 +54,7 @@ class Case:
     question: bytes
     identity: Identity | None
     state: Mapping[StateName, object]
+    answers: Mapping[str, Mapping[str, Any]]
     at: Instant
     expect: ExpectForm
     places: Callable[[tuple[str, ...]], Problem]
@@ -135,6 +137,7 @@ class _Reader:
             question=to_question(request),
             identity=identity,
             state=state,
+            answers={name: answer.model_dump() for name, answer in form.answers.items()},
             at=at,
             expect=form.expect,
             places=lambda where: self._file.problem((*path, "expect", *where), ""),

@@ -161,6 +161,13 @@ def _named(value: object) -> object:
     return {"like": value} if isinstance(value, str) else value
 
 
+class AnswerForm(Part):
+    """What another decision point answers (AuthZEN 1.0)."""
+
+    decision: StrictBool
+    context: dict[str, Any] = Field(default={}, description="What it adds: `acr_values`, `obligations`.")
+
+
 class CaseForm(Part):
     """One test."""
 
@@ -174,6 +181,9 @@ class CaseForm(Part):
     at: Text | None = Field(default=None, description="Instant of the decision.")
     state: dict[str, dict[str, Any]] = Field(
         default={}, description="Changeable facts: kind, then whose, then the fact. What is not here is not known."
+    )
+    answers: dict[Text, AnswerForm] = Field(
+        default={}, description="What other decision points answer, by name. What is not here does not answer."
     )
     expect: Annotated[ExpectForm, BeforeValidator(_expectation, json_schema_input_type=str | ExpectForm)] = Field(
         description="What must come out: `allow`, a reason code, or in detail."

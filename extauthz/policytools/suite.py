@@ -9,7 +9,9 @@ from extauthz.config.policyfiles import TEST_SUFFIX, load_policy_files
 from extauthz.errors import FileError, Problem
 from extauthz.judge import TOOL_PROXY, Given, KnownState, judge, no_credential
 from extauthz.limits import MAX_YAML_BYTES
+from extauthz.model.enquiry import Answered
 from extauthz.policy.compile import PolicyContext, compile_policy
+from extauthz.policy.requirements.plugin import KIND as PLUGIN
 from extauthz.policytools.casefile import read_case_file
 from extauthz.policytools.expect import Difference, differences
 from extauthz.policytools.parties import for_route
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extauthz.judge import Judged
+    from extauthz.model.enquiry import Enquiry
     from extauthz.model.identity import Identity
     from extauthz.model.request import Request
     from extauthz.policy.ruleset import Route, Ruleset
@@ -86,6 +89,12 @@ def judge_case(case: Case, ruleset: Ruleset) -> Judged:
     def identify(route: Route, request: Request) -> Identity:
         return no_credential(route, request) if caller is None else for_route(caller, route)
 
+    def answer(enquiry: Enquiry) -> Answered | None:
+        if enquiry.kind == PLUGIN:
+            return Answered(said=enquiry.question(), asked_at=case.at, until=None)
+        said = case.answers.get(enquiry.of)
+        return Answered(said=said, asked_at=case.at, until=None) if said is not None else None
+
     state = KnownState(case.state)
     given = Given(
         read_request=lambda: decode(case.question),
@@ -94,6 +103,7 @@ def judge_case(case: Case, ruleset: Ruleset) -> Judged:
         restrictions=state,
         at=case.at,
         proxy=Proxy(TOOL_PROXY),
+        answer=answer,
     )
     return judge(given, ruleset)
 

@@ -77,7 +77,7 @@ def _obey(part: Part, channel: Channel, message: Message) -> None:
         health = part.check(message["within"])
         if health.works:
             told = {"ready": health.ready, "why_not": health.why_not, "metrics": health.metrics}
-            channel.send({"pong": message["ping"], **told})
+            channel.send({"pong": message["ping"], "silent_streams": health.silent_streams, **told})
 
 
 def _orders(channel: Channel, woken: socket.socket) -> Iterator[Message]:

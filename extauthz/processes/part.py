@@ -50,12 +50,14 @@ class Health:
         ready: whether it does all that it is for; what it lacks may come from elsewhere, and a restart would not help.
         why_not: what is the matter, in a sentence.
         metrics: Prometheus text of parts that show none themselves.
+        silent_streams: streams of signals on which nothing is heard, of parts that decide.
     """
 
     works: bool
     ready: bool
     why_not: str = ""
     metrics: str = ""
+    silent_streams: tuple[str, ...] = ()
 
 
 class Part(Protocol):

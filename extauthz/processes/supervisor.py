@@ -35,7 +35,7 @@ from extauthz.telemetry.logging import set_up_logging
 from extauthz.telemetry.processmetrics import ProcessCounts, process_exposition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from extauthz.clock import Clock
     from extauthz.config.settings import Settings
@@ -57,11 +57,20 @@ class Supervisor:
     Args:
         settings: in force; `server.workers` is at least 1.
         clock: only its monotonic side is read.
+        environment: ours; children get it without settings.
         pace: how patient it is.
         program: the module that children run.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, pace: Pace | None = None, *, program: str = PROGRAM) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        environment: Mapping[str, str],
+        *,
+        pace: Pace | None = None,
+        program: str = PROGRAM,
+    ) -> None:
         find_endpoints(settings)
         self._settings = settings
         self._stop_within = settings.server.drain + STOP_SECONDS
@@ -79,7 +88,7 @@ class Supervisor:
                 channel=0,
                 turn=self._turn.fileno(),
             )
-            return Ward(handover, pace or Pace(), clock, program=program)
+            return Ward(handover, pace or Pace(), clock, environment=environment, program=program)
 
         self._keepers = [ward("keeper")] if settings.state is not None else []
         self._workers = [ward("worker", worker) for worker in range(settings.server.workers)]
@@ -90,7 +99,8 @@ class Supervisor:
         """Return whether questions are answered on their merits: by one worker at least."""
         ready = any(worker.ready for worker in self._workers)
         lacking = "; ".join(f"{ward.name}: {ward.why_not}" for ward in self._wards if not ward.ready)
-        return Readiness(ready=ready, why_not=lacking)
+        silent = sorted({name for worker in self._workers for name in worker.silent_streams})
+        return Readiness(ready=ready, why_not=lacking, silent_streams=tuple(silent))
 
     def run(self) -> int:
         """Serve until told to stop; return the exit code.
@@ -206,7 +216,9 @@ def _without_secrets(settings: Settings) -> Settings:
     return type(settings).model_construct(**{name: getattr(settings, name) for name in kept}, state=None)
 
 
-def supervise(settings: Settings, clock: Clock, make: Callable[..., Supervisor] = Supervisor) -> int:
+def supervise(
+    settings: Settings, clock: Clock, environment: Mapping[str, str], make: Callable[..., Supervisor] = Supervisor
+) -> int:
     """Serve with several processes until told to stop; return the exit code.
 
     Raises:
@@ -214,4 +226,4 @@ def supervise(settings: Settings, clock: Clock, make: Callable[..., Supervisor] 
     """
     set_up_logging(settings.telemetry.log_level, settings.telemetry.log_format, process="supervisor")
     with with_state_file(settings) as kept:
-        return make(kept, clock).run()
+        return make(kept, clock, environment).run()

@@ -81,6 +81,7 @@ class Ward:
         handover: what it is told; `parent`, `channel` and `addresses` are filled in.
         pace: how patient we are.
         clock: only its monotonic side is read.
+        environment: of the child, but for what is told in other ways.
         program: the module that is run.
 
     Attributes:
@@ -91,9 +92,18 @@ class Ward:
         ready: whether it does all that it is for, by its last answer.
         why_not: what is the matter otherwise.
         metrics: Prometheus text of its last answer.
+        silent_streams: streams of signals on which it hears nothing, by its last answer.
     """
 
-    def __init__(self, handover: Handover, pace: Pace, clock: Clock, *, program: str = PROGRAM) -> None:
+    def __init__(
+        self,
+        handover: Handover,
+        pace: Pace,
+        clock: Clock,
+        *,
+        environment: Mapping[str, str],
+        program: str = PROGRAM,
+    ) -> None:
         self.name = handover.name
         self.report: Report | None = None
         self.restarts: dict[str, int] = {}
@@ -101,9 +111,11 @@ class Ward:
         self.ready = False
         self.why_not = "it has not started yet"
         self.metrics = ""
+        self.silent_streams: tuple[str, ...] = ()
         self._handover = handover
         self._pace = pace
         self._clock = clock
+        self._environment = _environment(environment)
         self._program = program
         self._life: _Life | None = None
         self._up = False
@@ -179,7 +191,7 @@ class Ward:
                 [sys.executable, "-P", "-m", self._program, self.name],
                 stdin=settings,
                 pass_fds=(theirs.fileno(), told.turn),
-                env=_environment(os.environ),
+                env=self._environment,
                 process_group=0,  # A terminal's Ctrl-C is for the supervisor, which ends us in order.
             )
         _log.info("process started", child=self.name, pid=process.pid)
@@ -202,6 +214,7 @@ class Ward:
             self.ready = message.get("ready") is True
             self.why_not = "" if self.ready else str(message.get("why_not"))
             self.metrics = str(message.get("metrics") or "")
+            self.silent_streams = tuple(str(name) for name in message.get("silent_streams") or ())
 
     def _ping(self, life: _Life, now: float) -> None:
         self._pings += 1

@@ -85,7 +85,12 @@ class Worker:
         """Return whether the threads that decide do."""
         works = self._application.is_answering(within)
         readiness = self._application.readiness
-        return Health(works=works, ready=readiness.ready, why_not=readiness.why_not)
+        return Health(
+            works=works,
+            ready=readiness.ready,
+            why_not=readiness.why_not,
+            silent_streams=readiness.silent_streams,
+        )
 
     def stop(self) -> None:
         """Drain and end. The keeper is answered as long as anything is decided."""
@@ -101,8 +106,8 @@ def answer(application: Application, message: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         application: that decides.
-        message: `{"op": "confirm"}`, answered by the number of the newest change that is decided by from now on (-1 when
-            that is not known), or `{"op": "ping"}`.
+        message: `{"op": "confirm"}`, answered by the number of the newest change that is decided by from now on, -1
+            when that is not known; or `{"op": "ping"}`.
     """
     match message.get("op"):
         case "confirm":

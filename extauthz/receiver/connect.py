@@ -82,13 +82,15 @@ def agree(transmitter: Transmitter, wish: Wish) -> Connected:
     delivery: dict[str, str] = {"method": wish.method}
     if wish.push_to is not None:
         delivery |= {"endpoint_url": wish.push_to, "authorization_header": wish.authorization}
-    asked = {"events_requested": list(wish.events.values()), "delivery": delivery}
+    asked: dict[str, Any] = {"events_requested": list(wish.events.values()), "delivery": delivery}
     try:
         stream, was_there = transmitter.create_stream({**asked, "description": f"extauthz {wish.name}"}), False
     except TransmitterError as error:
         if error.status != _CONFLICT:
             raise
         found = _find(transmitter.find_streams(), wish)
+        if found.method == POLL == wish.method:
+            del asked["delivery"]  # Where it is fetched is the transmitter's affair.
         stream, was_there = transmitter.change_stream(found.stream_id, asked), True
     _verify_agreement(stream, metadata, wish)
     return Connected(stream, was_there)

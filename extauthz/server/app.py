@@ -26,13 +26,12 @@ from extauthz.server.check import Checker, Rim
 from extauthz.server.engines import make_engine
 from extauthz.server.holdings import open_holdings
 from extauthz.server.listen import judge_listeners
+from extauthz.server.loaders import open_loaders
 from extauthz.server.metrics_http import MetricsServer, Readiness
-from extauthz.server.policy_loader import PolicyLoader
 from extauthz.server.policyfaces import policy_context
 from extauthz.server.probe import UNREACHABLE, find_health
 from extauthz.server.proxies import ProxyRegistry
 from extauthz.server.recall import Recall
-from extauthz.server.registry_loader import RegistryLoader
 from extauthz.server.shadow_loader import open_shadow
 from extauthz.server.watch import Watcher
 from extauthz.telemetry.metrics import Metrics
@@ -42,14 +41,13 @@ if TYPE_CHECKING:
 
     from extauthz.config.settings import Settings
     from extauthz.pipeline import Views
-    from extauthz.policy.compile import PolicyContext
-    from extauthz.policy.ruleset import Ruleset
-    from extauthz.registry.index import Registry
     from extauthz.registry.live import LiveRegistry
     from extauthz.server.engine import Engine
     from extauthz.server.holdings import Holdings
     from extauthz.server.keeperspender import StateOwner
     from extauthz.server.keys import IssuerKeys
+    from extauthz.server.policy_loader import PolicyLoader
+    from extauthz.server.registry_loader import RegistryLoader
     from extauthz.server.shadow_loader import FollowedShadow
     from extauthz.server.stateholdings import StateHoldings
 
@@ -204,7 +202,7 @@ def end_process() -> NoReturn:
     os._exit(os.EX_SOFTWARE)
 
 
-def build(
+def build(  # noqa: PLR0913 — what a process may share with others
     settings: Settings,
     clock: Clock | None = None,
     *,
@@ -259,9 +257,10 @@ def _build(  # noqa: PLR0913 — as `build`, and what closes it
     proxies = ProxyRegistry(settings)
     records = _open_records(settings, metrics, turn)
     undo.callback(records.close, 0.0)
-    holdings = open_holdings(settings, clock, metrics, spender)
-    live = LivePolicy()
     context = policy_context(settings)
+    waiting = tuple(kind for kind, added in (context.plugins or {}).items() if added.waits)
+    holdings = open_holdings(settings, clock, metrics, spender, waiting)
+    live = LivePolicy()
     shadow = open_shadow(settings, context, holdings.state.facts, holdings.state.restrictions)
     undo.callback(shadow.stop)
     checker = _checker(settings, holdings, live=live, shadow=shadow, records=records, metrics=metrics, clock=clock)
@@ -281,7 +280,7 @@ def _build(  # noqa: PLR0913 — as `build`, and what closes it
     def tell_health() -> None:
         engine.set_serving(not can_decide())
 
-    loader, registry_loader = _loaders(
+    loader, registry_loader = open_loaders(
         settings, context, live=live, registry=holdings.registry, metrics=metrics, on_change=tell_health
     )
     looks = (loader.look, registry_loader.look, holdings.authorities.look, proxies.reload, shadow.look)
@@ -338,42 +337,6 @@ def _observing(settings: Settings) -> Observing | None:
     if settings.mode == "enforce":
         return None
     return Observing(settings.enforced_hosts, settings.enforced_namespaces)
-
-
-def _loaders(  # noqa: PLR0913 — what is loaded, where to, and who is told
-    settings: Settings,
-    context: PolicyContext,
-    *,
-    live: LivePolicy,
-    registry: LiveRegistry,
-    metrics: Metrics,
-    on_change: Callable[[], object],
-) -> tuple[PolicyLoader, RegistryLoader]:
-    """Return what loads policy and registry, and tells when another one is in force."""
-
-    def on_policy(ruleset: Ruleset | None) -> None:
-        if ruleset is None:
-            metrics.policy_rejected()
-        else:
-            metrics.policy_loaded(ruleset.revision)
-            on_change()
-
-    def on_registry(found: Registry | None) -> None:
-        if found is None:
-            metrics.registry_rejected()
-        else:
-            metrics.registry_loaded(found.revision)
-            on_change()
-
-    loader = PolicyLoader(settings.policy, context, live, on_load=on_policy)
-    registry_loader = RegistryLoader(
-        settings.registry.paths,
-        registry,
-        issuers={issuer.issuer for issuer in settings.issuers},
-        ruleset=lambda: live.current,
-        on_load=on_registry,
-    )
-    return loader, registry_loader
 
 
 def _lack(live: LivePolicy, registry: LiveRegistry, views: Views, clock: Clock) -> str:

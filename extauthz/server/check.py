@@ -51,8 +51,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
-MAX_FETCHES: Final = 5
-"""Fetches for one question: two keys (token, transaction), an answer of the issuer, a status list and its key."""
+MAX_FETCHES: Final = 8
+"""Fetches for one question: two keys (token, transaction), an answer of the issuer, a status list and its key, and what
+three requirements have to have asked."""
 
 MIN_REMAINING: Final = 0.002
 """Seconds that must be left before Envoy gives up; with less, the answer would only burn time that others need."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from urllib3.exceptions import LocationParseError
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
     from extauthz.config.signals import StreamSettings
 
 
-def egress_of(settings: Settings, clock: Clock) -> Egress:
-    """Return the one way out.
+def egress_of(settings: Settings, clock: Clock, others: frozenset[str] = frozenset()) -> Egress:
+    """Return the one way out; `others` are hosts that may be called besides those that the settings name.
 
     Raises:
         ConfigError: the file with authorities cannot be used.
     """
-    return Egress(clock, rules_of(settings), _tls_of(settings.egress))
+    rules = rules_of(settings)
+    return Egress(clock, replace(rules, hosts=rules.hosts | others), _tls_of(settings.egress))
 
 
 def rules_of(settings: Settings) -> EgressRules:
@@ -36,12 +38,13 @@ def rules_of(settings: Settings) -> EgressRules:
     egress = settings.egress
     urls = [url for issuer in settings.issuers for url in _urls_of(issuer)]
     urls += [url for stream in settings.signals.streams for url in _urls_of_stream(stream)]
+    urls += [point.url for point in settings.decision_points.values()]
     proxy = None
     if egress.proxy is not None:
         host, _, port = egress.proxy.removeprefix("http://").rpartition(":")
         proxy = (host.strip("[]"), int(port))
     return EgressRules(
-        hosts=frozenset({*(name.lower() for name in egress.hosts), *(host for url in urls for host in _hosts_of(url))}),
+        hosts=frozenset({*(name.lower() for name in egress.hosts), *(host for url in urls for host in hosts_of(url))}),
         networks=tuple(ipaddress.ip_network(network) for network in egress.private_networks),
         proxy=proxy,
     )
@@ -68,7 +71,7 @@ def _urls_of_stream(stream: StreamSettings) -> Iterator[str]:
         yield stream.poll.url
 
 
-def _hosts_of(url: str) -> Iterator[str]:
+def hosts_of(url: str) -> Iterator[str]:
     """Yield the host of a URL; nothing when there is none, since it cannot be called then."""
     try:
         target = parse_url(url)

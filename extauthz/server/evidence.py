@@ -1,11 +1,15 @@
-"""Everything that issuers are asked for: keys, their word about tokens, status lists. One `EvidenceSource` for all."""
+"""Everything that others are asked for: issuers' keys, their word about tokens, status lists, and whoever has a say.
+
+One `EvidenceSource` for all.
+"""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING
 
-from extauthz.ports import Fetched, IntrospectionOf, KeysOf, StatusListOf
+from extauthz.ports import AnswerOf, Fetched, IntrospectionOf, KeysOf, StatusListOf
+from extauthz.server.enquirers import Enquirers
 from extauthz.server.introspect import Introspections
 from extauthz.server.keys import IssuerKeys
 from extauthz.server.statuslists import StatusLists
@@ -37,22 +41,26 @@ class EvidenceDesk:
 
 
 class IssuerEvidence:
-    """What issuers are asked for, in memory, and what fetches it.
+    """What issuers and others are asked for, in memory, and what fetches it.
 
     Args:
         settings: in force.
         fetch: the way out.
         clock: for ages and deadlines.
         metrics: count fetches, and show who is left alone.
+        plugins: kinds of requirements whose checks wait for others.
 
     Attributes:
         keys: issuers' public keys.
         introspections: issuers' word about tokens.
         status_lists: lists of revoked tokens.
+        enquirers: other decision points, and plug-ins that wait.
         desk: fetches what is missing.
     """
 
-    def __init__(self, settings: Settings, fetch: Fetch, clock: Clock, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, fetch: Fetch, clock: Clock, metrics: Metrics, plugins: tuple[str, ...] = ()
+    ) -> None:
         self.keys = IssuerKeys(
             settings.issuers,
             fetch=fetch,
@@ -70,13 +78,22 @@ class IssuerEvidence:
             clock=clock,
             on_fetch=partial(metrics.evidence_fetched, "status_list"),
         )
+        self.enquirers = Enquirers(
+            settings.decision_points, plugins, fetch=fetch, clock=clock, on_asked=metrics.evidence_fetched
+        )
         self.desk = EvidenceDesk(
-            {KeysOf: self.keys, IntrospectionOf: self.introspections, StatusListOf: self.status_lists}
+            {
+                KeysOf: self.keys,
+                IntrospectionOf: self.introspections,
+                StatusListOf: self.status_lists,
+                AnswerOf: self.enquirers,
+            }
         )
         metrics.follow_breakers(
             lambda: {
                 "introspection": {name: state.value for name, state in self.introspections.breakers().items()},
                 "status_list": {name: state.value for name, state in self.status_lists.breakers().items()},
+                "external": {name: state.value for name, state in self.enquirers.breakers().items()},
             }
         )
 
@@ -87,4 +104,5 @@ class IssuerEvidence:
             "keys": self.keys.epoch,
             "introspection": self.introspections.epoch,
             "status_list": self.status_lists.epoch,
+            "answer": self.enquirers.epoch,
         }

@@ -47,7 +47,13 @@ class Holdings:
     views: Views
 
 
-def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: StateOwner | None = None) -> Holdings:
+def open_holdings(
+    settings: Settings,
+    clock: Clock,
+    metrics: Metrics,
+    spender: StateOwner | None = None,
+    plugins: tuple[str, ...] = (),
+) -> Holdings:
     """Return what is held by these settings; nothing of it runs yet.
 
     Args:
@@ -56,11 +62,12 @@ def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: S
         metrics: told of what is held.
         spender: who spends for us and keeps the state up; None for the keeper's process where there are workers, else
             for doing it here.
+        plugins: kinds of requirements whose checks wait for others.
 
     Raises:
         ConfigError: a file that the settings name cannot be used.
     """
-    issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics)
+    issuers = IssuerEvidence(settings, egress_of(settings, clock).fetch, clock, metrics, plugins)
     authorities = AuthorityFiles(authority_files(settings))
     if spender is None and settings.server.workers and settings.state is not None:
         spender = KeeperSpender(settings.server.run_dir / _KEEPER_SOCKET)
@@ -88,6 +95,7 @@ def open_holdings(settings: Settings, clock: Clock, metrics: Metrics, spender: S
         authorities=authorities,
         registry=registry,
         state=state.facts,
+        answers=issuers.enquirers,
         restrictions=state.restrictions,
     )
     return Holdings(issuers=issuers, state=state, authorities=authorities, registry=registry, views=views)

@@ -41,6 +41,10 @@ class StateOwner(Spender, Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what leads to it, when nobody asks any more."""
+        ...
+
 
 class KeeperSpender:
     """Asks the keeper: the `StateOwner` of workers. Use it from any thread.

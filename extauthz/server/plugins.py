@@ -214,7 +214,7 @@ def _judged(kind: Any) -> AddedKind:
         if not isinstance(name, str) or not (name in FACTS or _ATTRIBUTE.fullmatch(name)):
             message = f"it reads {name!r}, which is no fact"
             raise PluginError(message, "have it mended: it may read facts of the policy language, by name")
-    return AddedKind(names, compiler)
+    return AddedKind(names, compiler, waits=getattr(kind, "waits", False) is True)
 
 
 def _listed(source: metadata.Distribution) -> frozenset[str]:

@@ -35,5 +35,6 @@ def policy_context(settings: Settings) -> PolicyContext:
         acr=settings.acr,
         spends=settings.state is not None,
         plugins=load_plugins(settings.plugins),
+        decision_points=tuple(settings.decision_points),
         enforced_namespaces=settings.enforced_namespaces,
     )

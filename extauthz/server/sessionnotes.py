@@ -41,7 +41,23 @@ class _Uses:
     def __init__(self, identity: Identity, at: Instant) -> None:
         self.identity = identity
         self.at = at
-        self.decisions = 1
+        self.decisions = 0
+
+
+class _Noted:
+    """What was noted since the last telling.
+
+    Attributes:
+        uses: what is to be told.
+        seen: the same by the `id` of the decision, which is the same object whenever a kept one is given again. The
+            decision is held as well, so that no other one gets that number meanwhile.
+    """
+
+    __slots__ = ("seen", "uses")
+
+    def __init__(self) -> None:
+        self.uses: dict[_Key, _Uses] = {}
+        self.seen: dict[int, tuple[_Uses, Decision]] = {}
 
 
 class SessionNotes:
@@ -57,7 +73,7 @@ class SessionNotes:
         self._capacity = capacity
         # Everything below is read and written under this lock only.
         self._lock = threading.Lock()
-        self._noted: dict[_Key, _Uses] = {}
+        self._noted = _Noted()
         self._lost = 0
 
     def note(self, decision: Decision, at: Instant) -> None:
@@ -67,24 +83,34 @@ class SessionNotes:
             decision: made now, or kept from before.
             at: when it was given out.
         """
-        identity, request = decision.identity, decision.request
-        if identity is None or request is None or not decision.allowed or not identity.subject.issuer:
-            return
-        key = (identity.subject.issuer, session_of(identity), request.source.address)
         with self._lock:
-            uses = self._noted.get(key)
+            noted = self._noted
+            again = noted.seen.get(id(decision))
+            uses = again[0] if again is not None else self._uses_of(decision, noted, at)
             if uses is not None:
                 uses.at = at
                 uses.decisions += 1
-            elif len(self._noted) < self._capacity:
-                self._noted[key] = _Uses(identity, at)
-            else:
+
+    def _uses_of(self, decision: Decision, noted: _Noted, at: Instant) -> _Uses | None:
+        """Return where the uses of a decision are noted; None when it is none, or there is no room."""
+        identity, request = decision.identity, decision.request
+        if identity is None or request is None or not decision.allowed or not identity.subject.issuer:
+            return None
+        key = (identity.subject.issuer, session_of(identity), request.source.address)
+        uses = noted.uses.get(key)
+        if uses is None:
+            if len(noted.uses) >= self._capacity:
                 self._lost += 1
+                return None
+            uses = noted.uses[key] = _Uses(identity, at)
+        if len(noted.seen) < self._capacity:
+            noted.seen[id(decision)] = (uses, decision)
+        return uses
 
     def flush(self) -> None:
         """Tell what was noted since the last telling; what cannot be told waits."""
         with self._lock:
-            noted, self._noted = self._noted, {}
+            noted, self._noted = self._noted.uses, _Noted()
             lost, self._lost = self._lost, 0
         if lost:
             _log.warning("uses of sessions are lost: too many at once", uses=lost)
@@ -98,12 +124,13 @@ class SessionNotes:
 
     def _put_back(self, noted: dict[_Key, _Uses]) -> None:
         with self._lock:
+            now = self._noted.uses
             for key, uses in noted.items():
-                newer = self._noted.get(key)
+                newer = now.get(key)
                 if newer is not None:
                     newer.decisions += uses.decisions
-                elif len(self._noted) < self._capacity:
-                    self._noted[key] = uses
+                elif len(now) < self._capacity:
+                    now[key] = uses
 
 
 def session_of(identity: Identity) -> str:

@@ -152,12 +152,12 @@ class StateSpender(QueuedSpender):
     """Spends in the tables of the state.
 
     Args:
-        path: of the state file; None for a state in memory.
+        path: of the state file.
         capacity: rows for spends that may not be forgotten yet.
         clock: both of its clocks are read.
     """
 
-    def __init__(self, path: Path | None, capacity: int, clock: Clock) -> None:
+    def __init__(self, path: Path, capacity: int, clock: Clock) -> None:
         super().__init__(clock)
         self._held = HeldConnection(path, wait=0.0)
         self._capacity = capacity

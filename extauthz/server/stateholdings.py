@@ -89,6 +89,7 @@ class StateHoldings:
         self.uses: KeyUses | None = None
         self.sessions: SessionNotes | None = None
         self.epochs: dict[str, Callable[[str], int]] = {}
+        self._owner = spender
         self._own_spender: StateSpender | None = None
         self._watchers: tuple[Watcher, ...] = ()
         self._heartbeat: Heartbeat | None = None
@@ -131,6 +132,8 @@ class StateHoldings:
             watcher.stop()
         if self.sessions is not None:
             self.sessions.flush()
+        if self._owner is not None:
+            self._owner.close()
         if self.uses is not None:
             with suppress(StateError):  # Nobody is there any more who could do something about it.
                 self.uses.write()

@@ -204,18 +204,20 @@ class StateView:
         """Bring everything up to the file and the clocks as they are now."""
         if self._seal is None and self._clock.monotonic() < self._retry_at:
             return
+        whole = False
         try:
             seen = self._follower.look()
             if seen is Seen.REPLACED or self._seal is None:
                 self._begin()
             elif seen is Seen.CHANGED:
                 self._go_on(self._seal)
+            whole = True
         except StateError as error:
             self._fail(error)
             return
-        except Exception:
-            self._seal = None  # What was half done is begun anew.
-            raise
+        finally:
+            if not whole:
+                self._seal = None  # Whatever went wrong: what was half done must be begun anew.
         if self._freshness.has_jumped():
             _log.warning("the wall clock was set; everything is decided anew")
             self._on_alarm("clock_jump")

@@ -3,8 +3,8 @@
 1. Kinds that the settings do not list take no effect.
 2. Every part of a subject is named by an issuer that the stream may report about; otherwise one transmitter could end
    the sessions of another's users.
-3. Where the settings name tenants, the event is about one of them. One that names no tenant is bound to these; one that
-   names another is outside.
+3. Where the settings name tenants, the event is about one of them. One that names no tenant of the target's own issuer is
+   bound to these; one that names another is outside.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ def bind_targets(kind: str, targets: tuple[Target, ...], rules: StreamRules) -> 
 
 
 def _bind_to_tenants(target: Target, rules: StreamRules) -> Iterator[Target]:
-    named = {mark.value for mark in target.marks if mark.form is Form.TENANT}
-    if not named.issubset(rules.tenants or named):
+    named = [mark for mark in target.marks if mark.form is Form.TENANT]
+    if rules.tenants and any(mark.value not in rules.tenants for mark in named):
         message = "the subject's tenant is not among the stream's `authority.tenants`"
         raise OutsideError(message)
-    if named or not rules.tenants:
+    # The tenant of another issuer binds nobody: callers say nothing about it, and what is not said is met.
+    if not rules.tenants or any(mark.issuer == target.mark.issuer for mark in named):
         yield target
         return
     for tenant in rules.tenants:

@@ -102,7 +102,7 @@ def read_event(token: EventToken, rules: StreamRules, at: Instant) -> Reported:
         return Reported(kind=KINDS[token.event], outcome=Outcome.STREAM, event_at=event_at, news=news)
     # 2. Known, and of consequence.
     if token.event not in READERS:
-        kind = token.event[:MAX_RECORDED_TEXT]
+        kind = _plain(token.event)
         return Reported(kind=kind, outcome=Outcome.NOT_APPLICABLE, event_at=event_at, note="no event that we know")
     kind, reader = READERS[token.event]
     change = reader(token.payload)
@@ -112,7 +112,7 @@ def read_event(token: EventToken, rules: StreamRules, at: Instant) -> Reported:
         kind=kind,
         outcome=outcome,
         event_at=event_at,
-        subject=subject.text[:MAX_RECORDED_TEXT],
+        subject=_plain(subject.text),
         note=note,
         by=_initiator(token.payload),
         reason=_reason(token.payload),
@@ -205,4 +205,9 @@ def _reason(payload: Mapping[str, Any]) -> str:
     if isinstance(said, dict):
         texts = [text for text in (said.get("en"), *said.values()) if isinstance(text, str)]
         said = texts[0] if texts else ""
-    return said[:MAX_RECORDED_TEXT] if isinstance(said, str) else ""
+    return _plain(said) if isinstance(said, str) else ""
+
+
+def _plain(text: str) -> str:
+    """Return a text of theirs as it may be shown on a terminal, and not too long."""
+    return "".join(letter if letter.isprintable() else " " for letter in text[:MAX_RECORDED_TEXT])

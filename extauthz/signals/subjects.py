@@ -14,11 +14,12 @@
 5. Members that we have no use for are passed over, because that is how complex subjects match. Unless they are
    critical: then the event is discarded. Or unless they are ones we know, in a form we cannot compare, and what is left
    is a tenant or a client: then it would hit many instead of one, and the event names nobody for us.
-6. `aliases` name the same one in several ways: each is a target.
+6. `aliases` name the same one in several ways: each is a target. More ways than are kept name nobody, and that is said.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import islice, product
 from typing import TYPE_CHECKING, Any, Final
@@ -47,6 +48,9 @@ _SPECIFIC: Final = (Form.TOKEN, *MEMBERS.values())
 _SETS: Final = frozenset({Form.CLIENT, Form.TENANT})
 """Targets with many callers."""
 _SPIFFE: Final = "spiffe://"
+_NAME: Final = re.compile(r"[a-z0-9_-]{1,32}")
+_SHOWN: Final = 8
+"""Members of a subject that a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,9 @@ def read_subject(subject: Mapping[str, Any], rules: StreamRules, principal: str 
     if critical:
         return Subject(critical=critical[0])
     ways = product(*(marks for marks in found.values() if marks))
-    targets = tuple(_target(way) for way in islice(ways, MAX_EVENT_SUBJECTS) if way)
+    targets = tuple(_target(way) for way in islice(ways, MAX_EVENT_SUBJECTS + 1) if way)
+    if len(targets) > MAX_EVENT_SUBJECTS:
+        return Subject(problem=f"the subject can be named in more than {MAX_EVENT_SUBJECTS} ways")
     individual = not any(target.mark.form in _SETS for target in targets)
     problem = _problem(named, passed_over, targets, individual=individual)
     if problem:
@@ -167,5 +173,10 @@ def _problem(
 ) -> str:
     if targets and (individual or not any(name in MEMBERS for name in passed_over)):
         return ""
-    what = ", ".join(f"{name}: {named[name][0].format}" for name in passed_over)
+    what = ", ".join(f"{_shown(name)}: {_shown(named[name][0].format)}" for name in passed_over[:_SHOWN])
     return f"the subject cannot be compared with callers ({what})"
+
+
+def _shown(name: str) -> str:
+    """Return a name of theirs as it may be written into logs."""
+    return name if _NAME.fullmatch(name) else "another"

@@ -31,6 +31,7 @@ _PAGES: Final = 1024
 _NUMBERS: Final = 1_000_000_000
 """How far a restored file goes on with its numbers: more changes than are made between two backups."""
 
+_MOST_FAULTS: Final = 20
 _INCARNATION_BYTES: Final = 16
 
 
@@ -59,6 +60,17 @@ def is_copy(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("PRAGMA application_id").fetchone() == (COPY_ID,))
 
 
+def find_faults(connection: sqlite3.Connection) -> tuple[str, ...]:
+    """Return what is damaged in a database, in SQLite's words; nothing when it is whole."""
+    try:
+        verdicts = tuple(row[0] for row in connection.execute(f"PRAGMA integrity_check({_MOST_FAULTS})").fetchall())
+    except sqlite3.OperationalError:  # It is locked, or cannot be read: that says nothing about it.
+        raise
+    except sqlite3.DatabaseError as error:
+        return (str(error),)
+    return () if verdicts == ("ok",) else verdicts
+
+
 def begin_anew(connection: sqlite3.Connection, key: bytes) -> None:
     """Make a copy a state file of its own; one that is one already stays as it is. The key must be the right one."""
     with transaction(connection):
@@ -85,9 +97,9 @@ def _copy(connection: sqlite3.Connection, target: Path) -> None:
         copy.execute("PRAGMA journal_mode=DELETE")  # One file, which can be carried elsewhere.
         copy.execute("PRAGMA synchronous=FULL")
         copy.execute(f"PRAGMA application_id={COPY_ID}")
-        (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-    if verdict != "ok":
-        message = f"{target}: the copy is damaged ({verdict}); check the state file with `extauthz state check`"
+        faults = find_faults(copy)
+    if faults:
+        message = f"{target}: the copy is damaged ({faults[0]}); check the state file with `extauthz state check`"
         raise StateError(message)
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from extauthz.state.apikeys import count_sealed_api_keys
-from extauthz.state.backup import is_copy
+from extauthz.state.backup import find_faults, is_copy
 from extauthz.state.beat import read_beat
 from extauthz.state.facts import count_sealed_facts
 from extauthz.state.restrictions import count_sealed_lifts
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from extauthz.state.beat import Beat
     from extauthz.state.follower import Query
     from extauthz.state.seal import Sealed
-
-_MOST_FAULTS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,20 +70,19 @@ def look_over(connection: sqlite3.Connection, key: bytes) -> CheckUp:
         sqlite3.Error: it cannot be read.
     """
     query = to_query(connection)
-    verdicts = tuple(row[0] for row in query(f"PRAGMA integrity_check({_MOST_FAULTS})", ()))
-    whole = verdicts == ("ok",)
+    faults = find_faults(connection)
     tables = [row[0] for row in query("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name", ())]
     ((incarnation,),) = query("SELECT hex(value) FROM meta WHERE name = 'incarnation'", ())
     mark = query("SELECT value FROM meta WHERE name = 'seal'", ())
     seal = open_seal(query, key)
     right_key = seal.holds(mark[0][0], KEY_KIND) if mark else None
     return CheckUp(
-        faults=() if whole else verdicts,
+        faults=faults,
         schema=schema_of(connection),
         newest_schema=len(MIGRATIONS),
         incarnation=incarnation.lower(),
         copy=is_copy(connection),
-        rows={table: _count(query, table) for table in tables if whole and not table.startswith("sqlite_")},
+        rows={table: _count(query, table) for table in tables if not faults and not table.startswith("sqlite_")},
         numbers=dict(query("SELECT kind, number FROM changes ORDER BY kind", ())),
         right_key=right_key,
         sealed={
@@ -93,7 +90,7 @@ def look_over(connection: sqlite3.Connection, key: bytes) -> CheckUp:
             "lifted restrictions": count_sealed_lifts(query, seal),
             "facts": count_sealed_facts(query, seal),
         }
-        if whole and right_key
+        if right_key and not faults
         else {},
         beat=read_beat(query) if right_key is not None else None,
     )

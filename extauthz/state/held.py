@@ -11,7 +11,7 @@ import os
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from extauthz.state.store import connect, connect_memory, to_state_error, verify_current
+from extauthz.state.store import connect, to_state_error, verify_current
 
 if TYPE_CHECKING:
     import sqlite3
@@ -22,11 +22,11 @@ class HeldConnection:
     """One connection at a time; for one thread at a time.
 
     Args:
-        path: of the state file; None for a state in memory, which begins empty and is never replaced.
+        path: of the state file.
         wait: seconds to wait for a lock, until the holder changes that.
     """
 
-    def __init__(self, path: Path | None, *, wait: float) -> None:
+    def __init__(self, path: Path, *, wait: float) -> None:
         self._path = path
         self._name = str(path)
         self._wait = wait
@@ -40,11 +40,6 @@ class HeldConnection:
             StateError: there is no file, or it cannot be used.
         """
         path = self._path
-        if path is None:
-            fresh = self._connection is None
-            if self._connection is None:
-                self._connection = connect_memory()
-            return self._connection, fresh
         try:
             seen = os.stat(self._name)  # noqa: PTH116 — looked at before every use, and half as expensive so
         except OSError as error:

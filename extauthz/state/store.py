@@ -104,14 +104,6 @@ def connect(path: Path, *, wait: float) -> sqlite3.Connection:
     return connection
 
 
-def connect_memory(key: bytes = b"") -> sqlite3.Connection:
-    """Return a connection to an empty state in memory, which ends with it."""
-    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    _prepare(connection)
-    migrate(connection, key)
-    return connection
-
-
 def verify_current(path: Path, connection: sqlite3.Connection) -> None:
     """Verify that a file that took the place of another has our schema.
 

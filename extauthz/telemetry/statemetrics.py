@@ -139,8 +139,8 @@ class StateMetrics:
         """Show the seconds since the keeper's last beat, asked for at each scrape; None when there was none."""
         self._registry.register(_BeatCollector(read))
 
-    def follow_held(self, read: Callable[[], int]) -> None:
-        """Show how many events wait for a person, asked for at each scrape. Call it once."""
+    def follow_held(self, read: Callable[[], int | None]) -> None:
+        """Show how many events wait for a person, asked for at each scrape; None when nobody knows. Call it once."""
         self._registry.register(_HeldCollector(read))
 
     def follow_restrictions(self, read: Callable[[], Mapping[tuple[str, str], int]]) -> None:
@@ -183,11 +183,15 @@ class _BeatCollector(Collector):
 
 
 class _HeldCollector(Collector):
-    def __init__(self, read: Callable[[], int]) -> None:
+    def __init__(self, read: Callable[[], int | None]) -> None:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        yield GaugeMetricFamily("extauthz_held_events", "Events that wait for a person.", self._read())
+        waiting = self._read()
+        family = GaugeMetricFamily("extauthz_held_events", "Events that wait for a person.")
+        if waiting is not None:
+            family.add_metric([], waiting)
+        yield family
 
 
 class _RestrictionCollector(Collector):

@@ -11,6 +11,7 @@ from extauthz.demo.run import find_record
 from extauthz.demo.stage import Script, Stage
 from tests.e2e.asks import eventually
 from tests.e2e.conftest import ROOT
+from tests.simulators.decisionpoint import deciding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,11 +48,17 @@ resources:
     body: form
     match: {host: api.example.com, path: /mood, methods: [POST], headers: {x-version: ["1", "2"]}}
     attributes: {mood: {from: body.mood, one_of: $calm}}
+  - name: shipment
+    action: read
+    credential: none
+    match: {host: api.example.com, path: "/shipments/{shipment}", methods: [GET]}
+    attributes: {shipment: path.shipment}
   - name: tools
     action: use
     credential: none
     match: {host: api.example.com, path: /mcp, methods: [POST]}
 permits:
+  - {id: shipments, who: anyone, may: shipment.read, require: [{external: {ask: pdp, id: resource.shipment}}]}
   - {id: tools, who: anyone, may: tools.use, require: [{mcp: {tools: [search]}}]}
   - {id: small-orders, who: anyone, may: order.create, when: resource.size <= constants.largest, record: sampled}
   - {id: moods, who: anyone, may: "*"}
@@ -67,11 +74,14 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     (policy / "root.yaml").write_text(ROOT_FILE)
     (policy / "teams" / "orders.yaml").write_text(TEAM_FILE)
 
-    def change(settings: dict[str, Any]) -> None:
-        settings["policy"] = [str(policy / "root.yaml")]
+    with deciding() as point:
 
-    with Stage(Script(root=ROOT, folder=folder, change_settings=change)) as running:
-        yield running
+        def change(settings: dict[str, Any]) -> None:
+            settings["policy"] = [str(policy / "root.yaml")]
+            settings["decision_points"] = {"pdp": {"url": point.url}}
+
+        with Stage(Script(root=ROOT, folder=folder, change_settings=change)) as running:
+            yield running
 
 
 JSON = "application/json"
@@ -144,6 +154,14 @@ def test_tools_are_called_by_name(stage: Stage, body: str, headers: dict[str, st
     """A kept decision for one tool, or one header, is none for another."""
     for _ in range(2):
         assert post(stage, "/mcp", body, JSON, **headers) == (status, reason)
+
+
+def test_another_decision_point_is_asked(stage: Stage) -> None:
+    """It refuses one thing and allows others, also when it was asked before."""
+    for _ in range(2):
+        assert stage.edge.send(Ask(path="/shipments/7")).status == 200
+        refused = stage.edge.send(Ask(path="/shipments/13"))
+        assert (refused.status, refused.reason) == (403, "external_denied")
 
 
 def test_records_say_whose_decision_it_was(stage: Stage) -> None:

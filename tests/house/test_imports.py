@@ -21,6 +21,8 @@ VIOLATIONS = {
     "demo": ("extauthz/server/check.py", "from extauthz.demo import tour"),
     "client": ("extauthz/server/check.py", "from extauthz import client"),
     "one-egress": ("extauthz/server/check.py", "import urllib3"),
+    "push": ("extauthz/receiver/push_http.py", "from extauthz.state import store"),
+    "one-redis": ("extauthz/server/check.py", "import redis"),
 }
 """Contract → a file and the line that breaks it, and that breaks no other but the layers."""
 

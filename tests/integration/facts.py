@@ -15,6 +15,7 @@ from extauthz.identity.certificate_rules import Accepted, CertificateRules, Forw
 from extauthz.identity.opaque import opaque_shape
 from extauthz.identity.rules import RFC9068, ApiKeyRules, Profile, StatusRules, TransactionRules
 from extauthz.model.identity import Kind
+from extauthz.nothing import NOTHING
 from extauthz.pipeline import Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.live import LivePolicy
@@ -38,9 +39,12 @@ from tests.simulators.registry import registry
 from tests.simulators.tokens import ISSUER, NOW, MemoryKeys, TokenMaker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from extauthz.pipeline import Reusable
     from extauthz.policy.ruleset import Ruleset
-    from extauthz.ports import ApiKey, Need
+    from extauthz.ports import ApiKey, Need, RestrictionSource
+    from extauthz.server.stateview import StateView
 
 POLICY = """
 windows:
@@ -188,23 +192,27 @@ class Facts:
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     authorities: Authorities = field(default_factory=lambda: Authorities((CLIENTS.certificate,)))
     changes: Counter[str] = field(default_factory=Counter)
+    on_fetch: Callable[[], object] = lambda: None
 
-    def epochs(self) -> Epochs:
-        """Return what counts their changes."""
+    def epochs(self, view: StateView | None) -> Epochs:
+        """Return what counts their changes, and those of a state file."""
         return Epochs(
             {
+                **(view.epochs if view is not None else {}),
                 "keys": lambda _: self.keys.changes,
                 "registry": self.registry.epoch,
                 "introspection": self.answers.epoch,
                 "status_list": self.lists.epoch,
                 "api_key": lambda of: self.changes[of],
                 "authorities": lambda of: self.changes[of],
-            }
+            },
+            view.freshen if view is not None else lambda: None,
         )
 
     def fetch(self, need: Need, timeout: float) -> Fetched:
-        """Have nothing newer; see `ports.EvidenceSource`."""
+        """Have nothing newer than what `on_fetch` brings; see `ports.EvidenceSource`."""
         del need, timeout
+        self.on_fetch()
         return Fetched.DONE
 
     def find_introspection(self, issuer: str, digest: bytes, at: Instant) -> Introspection | None:
@@ -258,29 +266,46 @@ class Scene:
 
     Args:
         recall: the class that keeps them.
+        policy: in force.
+        profiles: more verification profiles, or others.
+        view: of a state file; None for no state.
+        restrictions: instead of those of the file.
+        clock: of the checker.
     """
 
-    def __init__(self, recall: type[Recall] = Recall) -> None:
-        self.clock = ManualClock()
+    def __init__(
+        self,
+        recall: type[Recall] = Recall,
+        *,
+        policy: str = POLICY,
+        profiles: Mapping[str, Profile] | None = None,
+        view: StateView | None = None,
+        restrictions: RestrictionSource | None = None,
+        clock: ManualClock | None = None,
+    ) -> None:
+        self.clock = clock or ManualClock()
         self.facts = facts = Facts()
-        self.live = LivePolicy(compile_policy({"p": POLICY.encode()}, PolicyContext()))
-        epochs = facts.epochs()
+        self.live = LivePolicy(compile_policy({"p": policy.encode()}, PolicyContext()))
+        epochs = facts.epochs(view)
         self.recall = recall(epochs, Sink(), 50, self.clock)
+        self.sink = Sink()
         views = Views(
             keys=facts.keys,
-            profiles=_profiles(),
+            profiles={**_profiles(), **(profiles or {})},
             epochs=epochs,
             introspections=facts,
             status_lists=facts,
             api_keys=facts,
             authorities=facts,
             registry=facts.registry,
+            state=view or NOTHING,
+            restrictions=restrictions or view or NOTHING,
         )
         rim = Rim(
             policy=self.live,
             views=views,
             evidence=facts,
-            records=Sink(),
+            records=self.sink,
             metrics=Metrics(),
             clock=self.clock,
             waiting=Bulkhead(4),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from extauthz.cli.main import app
 from extauthz.clock import Instant, SystemClock
 from extauthz.config.load import load_settings
 from extauthz.keeper.service import KeeperService
+from extauthz.link.listener import LinkListener, make_run_dir
 from extauthz.model.receipt import Action
 from extauthz.model.restriction import Effect, Form, Mark, Restriction
 from extauthz.state.sessions import SessionSeen
@@ -27,8 +29,6 @@ from tests.unit.cli.test_targets import token_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from click.testing import Result
 
     from extauthz.keeper.keeper import Keeper
 
@@ -271,3 +271,63 @@ def test_settings_without_a_state_are_told(tmp_path: Path) -> None:
     config.write_text("policy: [policy.yaml]\n")
     result = CliRunner().invoke(app, ["revoke", "subject", "alice", *WHY, "--config", str(config)])
     assert (result.exit_code, "state: {path: FILE}" in result.stderr) == (2, True)
+
+
+def test_what_arrives_is_followed(shop: Shop) -> None:
+    """`--follow` prints the next action when it is done, and ends without a fuss."""
+    shop.done("revoke", "session", "s-6", *WHY)
+    words = ["signals", "tail", "--follow", "--json", "--config", str(shop.config)]
+    command = [sys.executable, "-m", "extauthz", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        assert "s-6" in json.loads(following.stdout.readline())["subject"]
+        shop.done("revoke", "session", "s-7", *WHY)
+        assert "s-7" in json.loads(following.stdout.readline())["subject"]
+        following.send_signal(signal.SIGINT)
+        assert (following.wait(20), following.stderr.read() if following.stderr else "") == (0, "")
+
+
+def test_an_answer_of_another_version_is_told(tmp_path: Path) -> None:
+    """It is no receipt, so nobody is told that anything is in force."""
+    config = write_settings(tmp_path)
+    make_run_dir(tmp_path / "run")
+    listener = LinkListener(tmp_path / "run" / "admin.sock", lambda _: {"sessions": 0, "receipt": {"id": "x"}})
+    listener.start()
+    try:
+        for words in (["revoke", "session", "s-1", *WHY], ["signals", "admit", "e1"]):
+            result = CliRunner().invoke(app, [*words, "--config", str(config)])
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert "of the same version" in result.stderr
+    finally:
+        listener.stop()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("revoke", "session", "s-1", "--reason", " "),
+        ("revoke", "session", "s-1", "--reason", "a\nb"),
+        ("revoke", "session", "s-1"),
+        ("revoke", "moon", "s-1", *WHY),
+        ("release", "session", "s-1", *WHY, "--effect", "nothing"),
+        ("restrictions", "--name", "alice"),
+    ],
+)
+def test_wrong_usage(shop: Shop, words: tuple[str, ...]) -> None:
+    """Exit code 2, and nothing is done."""
+    assert shop.run(*words).exit_code == 2
+    assert shop.restrictions() == []
+
+
+def test_answers_for_programs(shop: Shop) -> None:
+    """What is admitted is told as JSON; restrictions are found by target and source."""
+    shop.note("alice", 2)
+    action = Action(id="e9", source="stream okta", kind="account-disabled", received_at=SystemClock().now())
+    mark = Mark(Form.SUBJECT, ISSUER, "alice")
+    disabled = Restriction(mark=mark, effect=Effect.DISABLED, source="stream okta", event_at=action.received_at)
+    held = shop.keeper.carry_out(action, [disabled], hold_above=1).held
+    document = json.loads(shop.done("signals", "admit", held, "--json"))
+    assert document["receipt"]["in_force_everywhere"] is True
+    assert len(shop.restrictions("--form", "subject", "--name", "alice", "--issuer", ISSUER)) == 1
+    assert len(shop.restrictions("--source", "stream okta")) == 1
+    assert shop.restrictions("--source", "operator") == []

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,13 +41,23 @@ def ask(server: Supervised, worker: int) -> tuple[int, str]:
     return outcome_of(server.askers[worker].ask(PING))
 
 
+def answers_with(server: Supervised, worker: int, expected: tuple[int, str]) -> bool:
+    """Return whether a worker answers so."""
+    return ask(server, worker) == expected
+
+
+def ends_its_lines(file: Path) -> bool:
+    """Return whether a file has lines, and the last is whole."""
+    return file.read_text().endswith("\n")
+
+
 def test_each_worker_answers_at_an_endpoint_of_its_own(server: Supervised) -> None:
     """And is recorded in a file of its own."""
     assert len(set(server.addresses)) == 2
     assert [ask(server, worker) for worker in (0, 1)] == [ALLOWED, ALLOWED]
     for worker in (0, 1):
         records = server.folder / f"records-{worker}.jsonl"
-        seconds_of_patience(lambda records=records: records.read_text().endswith("\n"))
+        seconds_of_patience(partial(ends_its_lines, records))
         assert all(json.loads(line)["outcome"] == "allow" for line in records.read_text().splitlines())
     assert not (server.folder / "records.jsonl").exists()
 
@@ -137,7 +148,7 @@ def test_files_are_looked_at_by_all_when_the_supervisor_is_told(tmp_path: Path) 
         (tmp_path / "policy.yaml").write_text(POLICY.replace("/ping", "/pong"))
         server.child.send_signal(signal.SIGHUP)
         for worker in (0, 1):
-            seconds_of_patience(lambda worker=worker: ask(server, worker) == (403, "no_resource"))
+            seconds_of_patience(partial(answers_with, server, worker, (403, "no_resource")))
         pids = [server.pid_of(f"worker-{worker}") for worker in (0, 1)]
         answer = server.askers[0].ask(PING).dynamic_metadata.fields["decision_id"].string_value
         server.child.send_signal(signal.SIGTERM)

@@ -8,9 +8,15 @@ import pytest
 
 from extauthz.clock import SystemClock
 from extauthz.errors import SharedStoreError
-from extauthz.keeper.redis_connection import FIRST_PAUSE, LAST_PAUSE, Backoff, RedisConnection, Script, Wire
-from extauthz.keeper.redis_journal import Journal
-from extauthz.keeper.redis_scripts import FOLLOWING, SPEND
+from extauthz.keeper.redis_connection import (
+    FIRST_PAUSE,
+    LAST_PAUSE,
+    Backoff,
+    RedisConnection,
+    Script,
+    Wire,
+    _greet,
+)
 from tests.simulators.certificates import Authority
 from tests.simulators.clock import ManualClock
 from tests.simulators.redis import PASSWORD, RedisServer, serving
@@ -18,12 +24,6 @@ from tests.simulators.redis import PASSWORD, RedisServer, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-ACL = (
-    "resetchannels -@all +info +ping +evalsha +script|load +xread +hscan +get +set +exists +xinfo|stream +xadd +hget +hset"
-    " +hdel +hgetall +hmget +zadd +zrem +zscore +zrangebyscore +zremrangebyscore +zcount +zrevrange +pexpire +time"
-)
-"""The rule of docs/redis.md."""
 
 
 @pytest.fixture(scope="module")
@@ -144,22 +144,6 @@ class TestAsWhom:
         with pytest.raises(SharedStoreError, match="check `username` and `password_file`"):
             connect(server, password_file=None).ask("PING")
 
-    def test_the_acl_rule_of_the_page_is_enough(self, server: RedisServer, tmp_path: Path) -> None:
-        """For everything that machines do, and for no key beyond the prefix."""
-        (path := tmp_path / "password").write_text("p")
-        assert server.say("ACL", "SETUSER", "mesh", "on", ">p", "~mesh:*", *ACL.split()) == "OK"
-        connection = connect(server, *FOLLOWING, SPEND, prefix="mesh", username="mesh", password_file=path)
-        journal = Journal(connection, "mesh")
-        life, position = journal.begin()
-        assert journal.publish(life, "n", []) == position
-        assert journal.beat("n", b"x").incarnation == life.incarnation
-        assert list(journal.read_all()) == [[]]
-        assert journal.read_after(position, 0.01) == (life.incarnation, [])
-        journal.leave("n")
-        with pytest.raises(SharedStoreError, match=r"ACL does not allow.*docs/redis\.md"):
-            Journal(connection, "other").begin()
-        connection.close()
-
 
 class TestTheServer:
     def test_one_that_evicts_is_refused(self, tmp_path: Path) -> None:
@@ -197,8 +181,6 @@ class TestTheServer:
 
             def disconnect(self) -> None: ...
 
-        from extauthz.keeper.redis_connection import _greet
-
         strange: Wire = Strange()
         assert _greet(strange, ()) == ("", False)
         del server
@@ -235,9 +217,12 @@ class TestTls:
         authority = Authority()
         certificate, key = authority.issue(names=()).write(tmp_path, "server")
         (ca := tmp_path / "ca.pem").write_bytes(authority.certificate)
-        with serving(tmp_path / "redis", tls=(certificate, key, ca), options=("tls-auth-clients no",)) as server:
-            with pytest.raises(SharedStoreError, match="certificate cannot be verified"):
-                connect(server).ask("PING")
+        tls = (certificate, key, ca)
+        with (
+            serving(tmp_path / "redis", tls=tls) as server,
+            pytest.raises(SharedStoreError, match="certificate cannot be verified"),
+        ):
+            connect(server).ask("PING")
 
     def test_files_that_are_missing_are_told(self, secured: tuple[RedisServer, Authority], tmp_path: Path) -> None:
         """Not an error of ours."""

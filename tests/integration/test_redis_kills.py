@@ -11,12 +11,12 @@ import pytest
 from extauthz.keeper.redis_sender import _Outbox as Outbox
 from tests.simulators.machine_process import MachineProcess
 from tests.simulators.machines import Machine, running
-from tests.simulators.redis import serving
+from tests.simulators.redis import RedisServer, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LONGEST = 0.25
+LONGEST = 0.15
 PATIENCE = 60.0
 
 
@@ -55,16 +55,17 @@ def kill_and_compare(folder: Path, seed: int, kills: int, capsys: pytest.Capture
             for each in machines:
                 each.kill()
     with capsys.disabled():
-        print(f"\nkilled {victims}: {len(names)} acknowledged, all in force on both machines")
+        print(f"\nkilled {victims}: {len(names)} acknowledged, all in force on both machines")  # noqa: T201 — its point
 
 
-def _kill(machines: list[MachineProcess], server: object, chance: random.Random, kills: int) -> list[str]:
-    victims = []
+def _kill(machines: list[MachineProcess], server: RedisServer, chance: random.Random, kills: int) -> list[str]:
+    victims: list[str] = []
+    candidates: list[MachineProcess | RedisServer] = [*machines, server]
     for number, each in enumerate(machines):
         each.revoke(f"m{number}")
     for kill in range(kills):
         time.sleep(chance.uniform(0, LONGEST))
-        victim = chance.choice([*machines, server])
+        victim = chance.choice(candidates)
         victim.kill()
         time.sleep(chance.uniform(0, LONGEST))
         victim.start()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from extauthz.model.receipt import Receipt
     from extauthz.model.restriction import Restriction
 
 OTHER_KEY = "00" * 32
+LONGER_THAN_THE_BOUND = 1.4
 
 
 @pytest.fixture
@@ -33,7 +38,7 @@ def server(tmp_path: Path) -> Iterator[RedisServer]:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let receipts wait only a moment for machines that will not confirm."""
     monkeypatch.setattr("extauthz.keeper.receipts.REPLICA_SECONDS", 0.2)
-    monkeypatch.setattr("extauthz.keeper.confirmations.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("extauthz.keeper.redis_follower.CONFIRM_SECONDS", 0.05)
 
 
 @pytest.fixture
@@ -43,7 +48,6 @@ def pair(tmp_path: Path, server: RedisServer) -> Iterator[tuple[Machine, Machine
     with running(one, two):
         for machine in (one, two):
             assert machine.comes_to(lambda machine=machine: machine.replicator.wait_for_replicas(0, 0)[1] == 1)
-            assert machine.comes_to(machine.is_fresh)
         yield one, two
 
 
@@ -129,7 +133,7 @@ class TestTwoMachines:
         confirming["1"], kept = (lambda _: -1), confirming["1"]
         receipt = one.revoke("bob")
         assert (receipt.replicas, receipt.of_replicas) == (0, 1)
-        assert two.replicator.in_sync()
+        assert two.comes_to(two.replicator.in_sync)
         assert len(two.found("bob")) == 1
         confirming["1"] = kept
         assert one.comes_to(lambda: one.replicator.wait_for_replicas(receipt.number, 0.1) == (1, 1))
@@ -141,18 +145,17 @@ class TestLosingRedis:
         """Both machines; they recover without a restart, and nothing that was acknowledged is lost."""
         one, two = pair
         clock = SystemClock()
+        assert one.comes_to(lambda: one.is_fresh() and two.is_fresh())
         assert one.revoke("before").replicas == 1
         begun = clock.monotonic()
         if how == "stopped":
             one.server.kill()
         else:
             one.server.freeze()
-        assert one.is_fresh()
         receipts = [one.revoke("meanwhile"), two.revoke("elsewhere")]
         assert [(each.workers, each.replicas) for each in receipts] == [(2, 0), (2, 0)]
         assert one.comes_to(lambda: not one.is_fresh() and not two.is_fresh())
-        bound = 1.0 + 0.2 + 0.5
-        assert clock.monotonic() - begun < bound + 1.0
+        assert clock.monotonic() - begun > 0.5
         assert len(one.found("meanwhile")) == 1
         if how == "stopped":
             one.server.start()
@@ -161,11 +164,6 @@ class TestLosingRedis:
         assert one.comes_to(lambda: one.is_fresh() and two.is_fresh())
         assert one.comes_to(lambda: len(two.found("meanwhile")) == len(one.found("elsewhere")) == 1)
         assert len(two.found("before")) == 1
-
-    def test_with_redis_there_it_stays_fresh(self, pair: tuple[Machine, Machine]) -> None:
-        """The control: the bound passes, and nothing is stale."""
-        one, _ = pair
-        assert not one.comes_to(lambda: not one.is_fresh(), patience=1.5)
 
     def test_an_empty_redis_is_told_everything_again(self, pair: tuple[Machine, Machine], tmp_path: Path) -> None:
         """By whoever is left, what other machines were told first included."""
@@ -241,6 +239,16 @@ class TestLosingRedis:
         one.revoke("bob")
         assert int(one.server.say("XLEN", "extauthz:journal")) < 10
         del two
+
+    def test_an_end_without_redis_loses_nothing(self, pair: tuple[Machine, Machine]) -> None:
+        """What could not be told is told by the next run."""
+        one, two = pair
+        one.server.kill()
+        assert one.revoke("bob").workers == 2
+        one.stop()
+        one.server.start()
+        one.start()
+        assert two.comes_to(lambda: len(two.found("bob")) == 1)
 
 
 class TestForgery:
@@ -318,9 +326,9 @@ class TestForgery:
     def test_nonsense_is_an_alarm_and_nothing_else(self, pair: tuple[Machine, Machine]) -> None:
         """Whatever somebody writes into the stream."""
         one, two = pair
-        one.server.say("XADD", "extauthz:journal", "500-0", "kind", "restrictions", "row", "x y z {}")
         one.server.say("HSET", "extauthz:restrictions", "whatever", "nonsense")
         one.server.say("HSET", "extauthz:nodes", "ghost", "soon none")
+        one.server.say("XADD", "extauthz:journal", "500-0", "kind", "restrictions", "row", "x y z {}")
         assert one.comes_to(lambda: one.alarms and two.alarms)
         assert one.comes_to(lambda: one.replicator.in_sync() and two.replicator.in_sync())
         assert one.revoke("bob").workers == 2
@@ -351,6 +359,56 @@ class TestForgery:
             assert one.comes_to(lambda: len(one.alarms) == 2)
             assert stranger.found("bob") == ()
             assert len(one.found("bob")) == 1
+
+
+class TestWhatNobodyForesaw:
+    def test_reading_goes_on(self, pair: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Everything is read once more, so nothing was missed."""
+        one, two = pair
+        with monkeypatch.context() as patch:
+            patch.setattr(two.keeper, "take_over", _fail)
+            one.revoke("bob")
+            assert two.comes_to(lambda: not two.replicator.in_sync())
+        assert two.comes_to(lambda: len(two.found("bob")) == 1)
+        assert two.comes_to(two.replicator.in_sync)
+
+    def test_telling_goes_on(self, pair: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch) -> None:
+        """Who acknowledged did not wait for it."""
+        one, two = pair
+        with monkeypatch.context() as patch:
+            patch.setattr("extauthz.keeper.redis_sender.read_since", _fail)
+            assert one.revoke("bob").workers == 2
+            assert one.comes_to(lambda: not one.replicator.in_sync())
+        assert two.comes_to(lambda: len(two.found("bob")) == 1)
+
+    def test_an_end_in_the_middle_of_reading_everything(
+        self, tmp_path: Path, server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Nobody waits for the rest, and nothing is taken for read."""
+        monkeypatch.setattr("extauthz.keeper.redis_journal.Journal.read_all", lambda _: itertools.repeat([]))
+        one = Machine(tmp_path / "one", server)
+        one.start()
+        assert not one.comes_to(one.replicator.in_sync, patience=0.3)
+        one.stop()
+
+    def test_what_a_place_says_is_not_believed_blindly(self, pair: tuple[Machine, Machine]) -> None:
+        """A note that is damaged is none: everything is read and told once more."""
+        one, two = pair
+        one.revoke("bob")
+        one.stop()
+        with closing(sqlite3.connect(one.path)) as connection, connection:
+            damaged = "UPDATE meta SET value = CASE name WHEN 'place redis read' THEN x'78' ELSE x'5b5d' END"
+            connection.execute(damaged + " WHERE name LIKE 'place redis %'")
+        two.revoke("carol")
+        one.start()
+        assert one.comes_to(lambda: len(one.found("carol")) == 1)
+        assert one.revoke("dave").workers == 2
+        assert two.comes_to(lambda: len(two.found("dave")) == 1)
+
+
+def _fail(*_: object, **__: object) -> object:
+    message = "what nobody foresaw"
+    raise RuntimeError(message)
 
 
 class TestOwnFile:
@@ -386,9 +444,16 @@ class TestOwnFile:
 
 
 def test_propagation_is_printed(pair: tuple[Machine, Machine], capsys: pytest.CaptureFixture[str]) -> None:
-    """From a call to the keeper until every worker of the other machine decides by it, under load of both."""
+    """From a call to the keeper until every worker of the other machine decides by it."""
     one, two = pair
-    receipts = [machine.revoke(f"user-{number}") for number in range(100) for machine in (one, two)]
+    clock = SystemClock()
+    assert one.comes_to(lambda: one.is_fresh() and two.is_fresh())
+    begun = clock.monotonic()
+    receipts: list[Receipt] = []
+    while clock.monotonic() - begun < LONGER_THAN_THE_BOUND:
+        receipts += [machine.revoke(f"user-{len(receipts)}") for machine in pair]
+    # The control of the test above: the bound has passed, and both go on deciding.
+    assert one.comes_to(lambda: one.is_fresh() and two.is_fresh())
     assert all((each.workers, each.replicas) == (2, 1) for each in receipts)
     with capsys.disabled():
         print("\npropagation to another machine:", in_words([each.seconds for each in receipts]))  # noqa: T201 — its point

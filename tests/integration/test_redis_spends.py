@@ -67,10 +67,37 @@ def lasting(key: str = "a", **changes: Any) -> Spend:
     return spend(key, until=Instant(SystemClock().now() + MINUTE), **changes)
 
 
+class Counted(RedisSpends):
+    """Tables that can be asked how much is in them."""
+
+    def __init__(self, server: RedisServer) -> None:
+        """Open a connection of their own."""
+        settings = server.settings()
+        super().__init__(RedisConnection(settings, (SPEND,), SystemClock()), settings.prefix)
+        self._server = server
+
+    @property
+    def rows(self) -> int:
+        """Return how many questions, spends and members there are."""
+        keys = self._server.say("KEYS", "*").split()
+        members = [int(self._server.say("ZCARD", key)) for key in keys if ":members:" in key]
+        return len(keys) - len(members) + sum(members)
+
+
 class TestOnRedis(SpendContract):
+    @pytest.fixture
+    def tables(self, server: RedisServer) -> Any:
+        """Return empty tables."""
+        server.say("FLUSHALL")
+        return Counted(server)
+
     def test_a_full_table_takes_nothing(self, tables: Any) -> None:
         """Redis counts bytes, not rows: see `test_a_full_server_takes_nothing`."""
         assert take(tables, "q1", spend()) == DONE
+
+    def test_a_full_table_takes_no_new_member(self, tables: Any) -> None:
+        """As above."""
+        assert take(tables, "q1", spend("b", member=b"m")) == DONE
 
 
 def test_what_is_remembered_has_an_end(server: RedisServer, tables: RedisSpends) -> None:

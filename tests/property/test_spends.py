@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.spend import Spend
 from extauthz.ports import SpendOutcome
 from extauthz.state.spends import Order, SpendTables
-from extauthz.state.store import connect_memory
+from tests.simulators.barestate import memory_state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +66,7 @@ BATCHES = st.lists(st.tuples(st.lists(ORDERS, min_size=1, max_size=4), st.intege
 def differences(batches: Sequence[tuple[list[Order], int]], model: Model) -> list[tuple[SpendOutcome, SpendOutcome]]:
     """Return where tables and model disagree over batches, each some seconds after the one before."""
     at, found = 0.0, []
-    with closing(connect_memory()) as connection:
+    with memory_state() as connection:
         tables = SpendTables(connection, 100_000)
         for orders, pause in batches:
             at += pause

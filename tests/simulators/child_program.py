@@ -1,7 +1,8 @@
 """A child process that behaves as the name of its policy file says: the outside of what a supervisor looks after.
 
 `good` answers pings; `mute` answers the first only; `late` never says that it is up; `broken` ends with code 2;
-`short` ends when it is up; `hanging` hangs up and lives on; `deaf` does not stop; `unready` works and is not ready.
+`short` ends when it is up; `hanging` hangs up and lives on; `deaf` does not stop; `unready` works and is not ready, and
+hears nothing of a stream.
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ def _serve(end: socket.socket, behaviour: str, handover: Handover) -> None:
         if order["op"] == "ping" and (behaviour != "mute" or pongs == 0):
             pongs += 1
             ready = behaviour != "unready"
-            _say(end, pong=order["ping"], ready=ready, why_not="" if ready else "no policy", metrics=f"pongs {pongs}\n")
+            told = (
+                {"why_not": "", "silent_streams": []} if ready else {"why_not": "no policy", "silent_streams": ["idp"]}
+            )
+            _say(end, pong=order["ping"], ready=ready, metrics=f"pongs {pongs}\n", **told)
 
 
 def _say(end: socket.socket, **message: object) -> None:

@@ -1,11 +1,12 @@
-"""A machine as a process of its own, to be killed at any instant: revokes without pause, and says what it acknowledged.
+"""A machine as a process, to be killed at any instant: revokes without pause, and says what it acknowledged.
 
-`python -m tests.simulators.machine_process FOLDER PORT`. Lines on standard input: `revoke PREFIX` begins, `rest` ends it,
-`find NAME…` asks. Lines on standard output: `ready`, `done NAME` for each receipt, `rested`, `found N`.
+`python -m tests.simulators.machine_process FOLDER PORT`. Lines on standard input: `revoke PREFIX` begins, `rest` ends
+it, `find NAME…` asks. Lines on standard error: `ready`, `done NAME` for each receipt, `rested`, `found N`.
 """
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -41,7 +42,8 @@ class MachineProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.simulators.machine_process", str(self.folder), str(self.server.port)],
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
             bufsize=1,
         )
@@ -69,7 +71,7 @@ class MachineProcess:
         self._process.kill()
         self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._process.stderr):
             assert pipe is not None
             with suppress(BrokenPipeError):
                 pipe.close()
@@ -80,8 +82,8 @@ class MachineProcess:
         self._process.stdin.flush()
 
     def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
             with self._heard:
                 if line.startswith("done ") and line.endswith("\n"):
                     self.done.append(line.split()[1])
@@ -93,6 +95,10 @@ class MachineProcess:
         with self._heard:
             assert self._heard.wait_for(lambda: any(line.startswith(word) for line in self._answers), PATIENCE)
             return next(line for line in self._answers if line.startswith(word))
+
+
+def _say(line: str) -> None:
+    os.write(2, f"{line}\n".encode())  # One write, so that nothing gets in between.
 
 
 def _main() -> None:
@@ -108,10 +114,10 @@ def _main() -> None:
         while not resting.is_set():
             receipt = machine.revoke(f"{prefix}-{number}")
             assert receipt.workers == receipt.of_workers
-            print("done", f"{prefix}-{number}", flush=True)
+            _say(f"done {prefix}-{number}")
             number += 1
 
-    print("ready", flush=True)
+    _say("ready")
     thread = None
     for line in sys.stdin:
         word, *names = line.split()
@@ -123,9 +129,9 @@ def _main() -> None:
             resting.set()
             if thread is not None:
                 thread.join()
-            print("rested", flush=True)
+            _say("rested")
         else:
-            print("found", sum(1 for name in names if machine.found(name)), flush=True)
+            _say(f"found {sum(1 for name in names if machine.found(name))}")
 
 
 if __name__ == "__main__":

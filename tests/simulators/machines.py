@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from extauthz.clock import Clock
+    from extauthz.telemetry.statemetrics import StateMetrics
     from tests.simulators.redis import RedisServer
 
 KEY = "5a" * 32
@@ -53,6 +54,7 @@ class Machine:
         key: as its key file says it.
         clock: of the machine.
         changes: of its state's settings.
+        metrics: of its replicator.
     """
 
     folder: Path
@@ -60,6 +62,7 @@ class Machine:
     key: str = KEY
     clock: Clock = field(default_factory=SystemClock)
     changes: dict[str, Any] = field(default_factory=dict)
+    metrics: StateMetrics | None = None
 
     def __post_init__(self) -> None:
         """Make its file."""
@@ -80,7 +83,7 @@ class Machine:
         self.views = [
             StateView(self.path, key, self.clock, Freshness(self.clock, settings.max_staleness)) for _ in range(2)
         ]
-        self.replicator = RedisReplicator(settings.redis, settings, self.clock)
+        self.replicator = RedisReplicator(settings.redis, settings, self.clock, self.metrics)
         self.keeper = _Listening(
             self.path,
             key,
@@ -91,7 +94,8 @@ class Machine:
         )
         self.keeper.alarms = self.alarms
         self.keeper.start()
-        self._running.callback(lambda: [view.close() for view in self.views])
+        for view in self.views:
+            self._running.callback(view.close)
         self._running.callback(self.keeper.stop)
 
     def stop(self) -> None:

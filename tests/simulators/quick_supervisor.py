@@ -5,6 +5,7 @@ PROGRAM is the module that children run instead of the product's.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ QUICK = Pace(ping_every=0.1, patience=2.0, first_pause=0.05, longest_pause=1.0, 
 def main(settings: str, program: str = PROGRAM) -> int:
     """Serve until told to stop."""
     make = partial(Supervisor, pace=QUICK, program=program)
-    return or_exit(lambda: supervise(load_settings(Path(settings)), SystemClock(), make))
+    return or_exit(lambda: supervise(load_settings(Path(settings)), SystemClock(), os.environ, make))
 
 
 if __name__ == "__main__":

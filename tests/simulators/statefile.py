@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -115,6 +116,20 @@ class StateFile:
         """Run a statement, as whoever can write the file and has no key."""
         with closing(connect(self.path, wait=1)) as connection:
             connection.execute(statement, parameters)
+
+    def back_up(self) -> Path:
+        """Return a backup of the file as it is."""
+        backup = self.path.with_name("backup.db")
+        with closing(sqlite3.connect(self.path)) as source, closing(sqlite3.connect(backup)) as target:
+            source.backup(target)
+        return backup
+
+    def put_back(self, backup: Path) -> None:
+        """Put a backup in the place of the file."""
+        self.close()
+        backup.replace(self.path)
+        for side in ("-wal", "-shm"):
+            self.path.with_name(self.path.name + side).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the file."""

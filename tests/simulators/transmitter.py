@@ -246,6 +246,8 @@ class _TransmitterHandler(Handler):
         if self._is_admitted():
             stream = self.owner.streams[document["stream_id"]]
             stream.configuration |= document
+            if stream.configuration.get("delivery") == {"method": "urn:ietf:rfc:8936"}:
+                stream.configuration["delivery"]["endpoint_url"] = f"{self.owner.url}/poll"
             self.answer_json(200, stream.configuration)
 
     def _is_admitted(self) -> bool:

@@ -1,11 +1,13 @@
 """`acme.ticket-age: {at_most: 7d}`: a requirement from a plug-in that settings pin (`extauthz/plugin.py`).
 
 A check sees the facts that its kind declares and nothing else. It is asked once in a decision, so that what was decided
-and how long that holds come from the same answer. Whatever it does besides answering denies.
+and how long that holds come from the same answer. Whatever it does besides answering denies. One that waits for others
+is asked aside, with a deadline (`model/enquiry.py`); one that does not answer in time denies as well.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from copy import deepcopy
 from dataclasses import dataclass
@@ -13,7 +15,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from extauthz import plugin
+from extauthz.model.enquiry import Enquiry
 from extauthz.model.reason import Reason
+from extauthz.policy.requirements.standing import digest_of
 from extauthz.policy.rules import MET, Failed, Finding, Stateless, Unmet
 from extauthz.validation import did_you_mean
 
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from extauthz.model.facts import Facts
     from extauthz.policy.surroundings import Surroundings
     from extauthz.policy.written import Written
+
+KIND: Final = "plugin"
+"""The kind of enquiry by which plug-ins are asked aside."""
 
 MAX_DETAIL_CHARACTERS: Final = 200
 """Characters of a plug-in's sentence that anybody gets to see."""
@@ -37,19 +44,38 @@ class AddedKind:
     Attributes:
         reads: flat names of the facts that its checks see.
         compile: returns a check for an argument; may raise anything.
+        waits: whether its checks may wait for others, so that they are asked aside.
     """
 
     reads: frozenset[str]
     compile: Callable[[Any], plugin.Check]
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """A check raised something of this name instead of answering."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Added(Stateless):
-    """What a plug-in checks."""
+    """What a plug-in checks.
+
+    Attributes:
+        kind: of the requirement.
+        reads: what its check sees.
+        check: answers.
+        waits: whether it is asked aside.
+        digest: of what the policy gave it.
+    """
 
     kind: str
     reads: frozenset[str]
     check: plugin.Check
+    waits: bool = False
+    digest: bytes = b""
 
     def find(self, facts: Facts) -> Finding:
         """Return what the plug-in answered."""
@@ -76,10 +102,21 @@ class Added(Stateless):
         seen: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in known.items()
         }
+        at = float(facts.at)
+        if not self.waits:
+            return self._read(self._call(seen, at))
+        digest = digest_of(self.kind, self.digest.hex(), sorted(seen.items())).hex()
+        enquiry = Enquiry(kind=KIND, of=self.kind, digest=digest, question=lambda: self._call(seen, at))
+        answered = facts.enquiries.find_answer(enquiry)
+        if answered is None:
+            return Failed(f"{self.kind} has not answered", Reason.EVIDENCE_UNAVAILABLE), _NOT_KEPT
+        return self._read(answered.said)
+
+    def _call(self, seen: dict[str, Any], at: float) -> object:
         try:
-            return self._read(self.check(MappingProxyType(seen), float(facts.at)))
+            return self.check(MappingProxyType(seen), at)
         except (Exception, SystemExit) as error:  # noqa: BLE001 — whatever a plug-in raises denies, and ends nothing else
-            return Failed(f"{self.kind} raised {type(error).__name__}"), _NOT_KEPT
+            return _Raised(type(error).__name__)
 
     def _read(self, answer: object) -> tuple[Finding, float]:
         """Return what an answer means; one that is not of the agreed form is a failure."""
@@ -88,6 +125,8 @@ class Added(Stateless):
                 return MET, _NOT_KEPT if until is None else until
             case plugin.Unmet(detail=detail, until=until) if type(detail) is str and _is_until(until):
                 return Unmet(Reason.PLUGIN_DENIED, detail=printable(detail)), _NOT_KEPT if until is None else until
+            case _Raised(name=name):
+                return Failed(f"{self.kind} raised {name}"), _NOT_KEPT
             case plugin.Failed(inner=inner) if type(inner) is str:
                 return Failed(f"{self.kind}: {printable(inner)}"), _NOT_KEPT
             case _:
@@ -120,7 +159,8 @@ def compile_added(kind: str, argument: Any, written: Written, surroundings: Surr
         written.refuse(f"`{kind}` raised {type(error).__name__}", f"see the documentation of `{kind}`")
     if not callable(check):
         written.refuse(f"`{kind}` made no check of this", "have the plug-in mended")
-    return Added(kind, added.reads, check)
+    given = digest_of(json.loads(json.dumps(argument, default=str)))
+    return Added(kind, added.reads, check, added.waits, given)
 
 
 def printable(text: str) -> str:

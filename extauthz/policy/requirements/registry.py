@@ -15,6 +15,7 @@ from extauthz.policy.requirements.cel import compile_cel
 from extauthz.policy.requirements.change_window import compile_change_window
 from extauthz.policy.requirements.details import compile_details
 from extauthz.policy.requirements.environment import compile_environment
+from extauthz.policy.requirements.external import compile_external
 from extauthz.policy.requirements.familiar import compile_familiar
 from extauthz.policy.requirements.identity import compile_identity
 from extauthz.policy.requirements.mcp import compile_mcp
@@ -65,13 +66,9 @@ REQUIREMENTS: Final[Mapping[str, Compile]] = {
     "rate": compile_rate,
     "budget": compile_budget,
     "mcp": compile_mcp,
+    "external": compile_external,
     "cel": compile_cel,
 }
-
-RESERVED: Final[Mapping[str, str]] = {
-    "external": "another decision point to ask",
-}
-"""Names of kinds that do not exist, and what each would need."""
 
 
 def compile_requirement(clause: Clause, written: Written, surroundings: Surroundings) -> Requirement:
@@ -88,9 +85,6 @@ def compile_requirement(clause: Clause, written: Written, surroundings: Surround
     if "." in clause.kind:
         return compile_added(clause.kind, clause.argument, written, surroundings)
     compiler = REQUIREMENTS.get(clause.kind)
-    if clause.kind in RESERVED:
-        message = f"`{clause.kind}` needs {RESERVED[clause.kind]}, which this version does not have"
-        written.refuse(message, "leave it out")
     if compiler is None:
         fix = did_you_mean(clause.kind, REQUIREMENTS)
         written.refuse(f"there is no requirement `{clause.kind}`", fix)

@@ -141,7 +141,7 @@ def test_a_damaged_file_is_said_to_be_damaged(command: Command) -> None:
         raw.seek(root * 4096 - 900)
         raw.write(b"\xff" * 900)
     done = command.run("check")
-    assert done.exit_code == 1
+    assert done.exit_code == 1, done.output
     assert "damaged: " in done.stderr
     assert "restore a backup" in done.stderr
 
@@ -156,7 +156,7 @@ def test_an_older_file_and_a_backup_are_what_they_are(command: Command, tmp_path
         for statement in schema.MIGRATIONS[0]:
             connection.execute(statement)
         connection.execute("PRAGMA user_version=1")
-        connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
     command.config.write_text(f"policy: [p.yaml]\nstate: {{path: old.db, key_file: {command.state.path}.key}}\n")
     found = command.check()
     assert (found["schema"], found["right_key"], found["sealed"]) == (1, None, {})

@@ -11,7 +11,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extauthz.cli.targets import API_KEYS, as_typed, describe, mark_of, mark_of_token, read_token
+from extauthz.cli.targets import as_typed, describe, mark_of, mark_of_token, read_token
+from extauthz.identity.apikey import ISSUER as API_KEYS
 from extauthz.identity.keyformat import ID_BYTES, SECRET_BYTES, make_key_text
 from extauthz.model.restriction import Form, Mark
 

@@ -182,6 +182,8 @@ KEPT = {
     Reason.UNEXPECTED_ENVIRONMENT,
     Reason.UNEXPECTED_NETWORK,
     Reason.PLUGIN_DENIED,
+    Reason.TOOL_NOT_ALLOWED,
+    Reason.EXTERNAL_DENIED,
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -58,6 +59,8 @@ def test_friendly_ports_give_way() -> None:
 def test_commands_to_try_name_this_run(stage: Stage) -> None:
     """The printed commands reach this run's issuer and edge, and every line is a command or a comment."""
     lines = to_curl_lines(stage)
-    assert all(line.startswith(("#", "curl ", "TOKEN=$(curl ", "tail ")) for line in lines)
+    assert all(
+        line.startswith(("#", "curl ", "TOKEN=$(curl ", "tail ", f"{sys.executable} -m extauthz ")) for line in lines
+    )
     assert sum(stage.issuer.url in line for line in lines) == 4
     assert any(line.startswith(f"curl -si {stage.edge.url}/v1/reports/q3") for line in lines)

@@ -229,6 +229,8 @@ def test_what_is_revoked_of_a_machine(form: Form, effect: Effect) -> None:
         assert reason_of(machine, old) is reason_of(machine, new) is Reason.TOKEN_REVOKED
     elif form in SOFTWARE:
         assert reason_of(machine, old) is reason_of(machine, new) is Reason.IDENTITY_QUARANTINED
+    elif form is Form.SESSION:
+        assert reason_of(machine, old) is reason_of(machine, new) is Reason.SESSION_REVOKED
     else:
         assert reason_of(machine, old) is Reason.SESSION_REVOKED
         assert reason_of(machine, new) is None
@@ -258,6 +260,15 @@ def test_the_age_that_is_asked_for_is_less_than_that_of_the_event(ago: float, ma
     assert refusal.remedies == (StepUp(max_age=max_age),)
     signed_in = replace(ALICE, auth_time=Instant(NOW + 5), issued_at=Instant(NOW + 5))
     assert reason_of(signed_in, taken(MARKS[Form.SUBJECT], Effect.REAUTHENTICATE, ago=ago)) is None
+
+
+def test_a_session_that_was_taken_over_is_not_refreshed() -> None:
+    """A newer token of it helps only where it says that its holder has signed in since."""
+    over = taken(MARKS[Form.SESSION], Effect.REVOKED, ago=10)
+    newer = replace(ALICE, issued_at=Instant(NOW - 5))
+    assert reason_of(newer, over) is Reason.SESSION_REVOKED
+    assert reason_of(replace(newer, auth_time=None), over) is Reason.SESSION_REVOKED
+    assert reason_of(replace(newer, auth_time=Instant(NOW - 6)), over) is None
 
 
 def test_what_says_neither_when_it_was_issued_nor_signed_in_for_is_refused() -> None:
@@ -332,6 +343,7 @@ def test_one_session_of_a_machine_is_not_the_machine() -> None:
     """Its new sessions go on."""
     session = taken(RUNNER[Form.SUBJECT], Effect.REVOKED, ago=101, also=(RUNNER[Form.SESSION],))
     assert reason_of(CI, session) is None
+    assert reason_of(CI, replace(session, also=())) is Reason.IDENTITY_QUARANTINED
 
 
 @pytest.mark.parametrize("effect", [Effect.NONCOMPLIANT, Effect.RISK_MEDIUM, Effect.RISK_HIGH])

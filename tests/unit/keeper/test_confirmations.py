@@ -75,7 +75,11 @@ def test_one_that_never_gets_there_is_missing() -> None:
 
 def test_one_that_comes_back_confirms() -> None:
     """While somebody still waits."""
-    answers = iter([fails, fails, lambda _: 7])
+
+    def says(_: float) -> int:
+        return 7
+
+    answers: Iterator[Confirmer] = iter([fails, fails, says])
 
     def comes_back(timeout: float) -> int:
         return next(answers)(timeout)

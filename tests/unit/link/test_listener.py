@@ -251,6 +251,25 @@ def test_an_accept_that_fails_is_tried_again(path: Path) -> None:
         assert listener.connections <= 2
 
 
+def test_without_room_for_a_thread_a_connection_is_refused(path: Path) -> None:
+    """And the listener goes on."""
+    with listening(path) as listener, closing(LinkCaller(path)) as caller:
+        threading.stack_size(1 << 46)  # More than there is: no thread can start.
+        try:
+            with pytest.raises(LinkError):
+                caller.ask({"n": 1})
+        finally:
+            threading.stack_size(0)
+        assert caller.ask({"n": 2}) == {"heard": {"n": 2}}
+        until_connections(listener, 1)
+
+
+def test_an_answer_that_is_too_long_is_said(path: Path) -> None:
+    """Instead of an end without a word."""
+    with listening(path, lambda _: {"x": "x" * MAX_FRAME}), closing(LinkCaller(path)) as caller:
+        assert "too long" in caller.ask({})["error"]
+
+
 def test_a_caller_connects_again(path: Path) -> None:
     """A listener that was restarted is not noticed; one that is gone is."""
     with closing(LinkCaller(path)) as caller:

@@ -10,6 +10,7 @@ import pytest
 
 from extauthz.clock import Instant
 from extauthz.judge import KnownState
+from extauthz.model.restriction import OPERATOR, Effect, Form, Mark, Restriction
 from extauthz.model.state import StateName
 from extauthz.policytools.formerror import FormError
 from extauthz.policytools.statefacts import STATE_VALUES, to_state
@@ -121,3 +122,58 @@ def test_what_does_not_fit_is_told_by_its_place(fact: Any, problem: str) -> None
 def test_an_unknown_kind_of_fact_is_told() -> None:
     """With the nearest that there is."""
     assert problem_of({}, "wether") == "state.wether: there is no state `wether` — did you mean `weather`?"
+
+
+def test_what_was_taken_away_is_stated_by_its_target() -> None:
+    """By hand and just now, unless the case says otherwise; what is over or lifted takes nothing away."""
+    issuer = "https://issuer.example"
+    alice, app = Mark(Form.SUBJECT, issuer, "alice"), Mark(Form.CLIENT, issuer, "app")
+    found = to_state(
+        {
+            "restriction": {
+                f"subject {issuer} alice": {"effect": "revoked"},
+                f"client {issuer} app": {
+                    "effect": "quarantined",
+                    "source": "stream idp",
+                    "event_at": "-5m",
+                    "until": "+1m",
+                    "also": [{"form": "device", "issuer": issuer, "value": "d"}],
+                },
+                "everybody  ": {"effect": "disabled", "in_force": False},
+            }
+        },
+        AT,
+    )
+    revoked = Restriction(mark=alice, effect=Effect.REVOKED, source=OPERATOR, event_at=AT)
+    quarantined = Restriction(
+        mark=app,
+        also=(Mark(Form.DEVICE, issuer, "d"),),
+        effect=Effect.QUARANTINED,
+        source="stream idp",
+        event_at=Instant(AT - 300),
+        until=Instant(AT + 60),
+    )
+    state = KnownState(found)
+    marks = (alice, app, Mark(Form.EVERYBODY), Mark(Form.ISSUER, issuer))
+    assert state.find_restrictions(marks, AT) == (revoked, quarantined)
+    assert state.find_restrictions(marks, Instant(AT + 60)) == (revoked,)
+    assert state.is_state_fresh(AT)
+    assert state.are_signals_fresh(issuer, AT)
+
+
+@pytest.mark.parametrize(
+    ("target", "said", "problem"),
+    [
+        ("alice", {"effect": "revoked"}, "state.restriction.alice: not a target"),
+        ("subject a b", 7, "state.restriction.subject a b: must be a mapping"),
+        ("subject a b", {"effect": "revoked", "mark": {}}, "state.restriction.subject a b: must be a mapping"),
+        ("subjekt a b", {"effect": "revoked"}, "state.restriction.subjekt a b.mark.form: `subjekt` is none"),
+        ("subject a b", {"effect": "revoke"}, "state.restriction.subject a b.effect: `revoke` is none"),
+        ("subject a b", {}, "state.restriction.subject a b: `effect` is missing"),
+    ],
+)
+def test_a_restriction_that_does_not_fit_is_told_by_its_place(target: str, said: Any, problem: str) -> None:
+    """With what is accepted instead."""
+    with pytest.raises(FormError) as caught:
+        to_state({"restriction": {target: said}}, AT)
+    assert f"{'.'.join(caught.value.path)}: {caught.value.message}".startswith(problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,7 +31,7 @@ def ward(behaviour: str) -> Iterator[tuple[Ward, ManualClock]]:
     settings = Settings.model_validate({"policy": [behaviour]})
     with nameless_file("turn") as turn:
         told = Handover(kind="keeper", settings=settings, parent=0, channel=0, turn=turn.fileno())
-        looked_after = Ward(told, PACE, clock, program=PROGRAM)
+        looked_after = Ward(told, PACE, clock, environment=os.environ, program=PROGRAM)
         try:
             yield looked_after, clock
         finally:
@@ -47,6 +48,11 @@ def tick_until(looked_after: Ward, reached: Callable[[], object]) -> None:
     seconds_of_patience(look)
 
 
+def has_changed(looked_after: Ward, metrics: str) -> bool:
+    """Return whether there was an answer since."""
+    return looked_after.metrics != metrics
+
+
 def pid_of(looked_after: Ward) -> int:
     """Return the process id of a child that runs."""
     assert looked_after.pid is not None
@@ -60,9 +66,8 @@ def test_a_child_that_answers_is_left_alone() -> None:
         tick_until(good, lambda: good.ready)
         pid = pid_of(good)
         for _ in range(5):
-            before = good.metrics
             clock.advance(1)
-            tick_until(good, lambda before=before: good.metrics != before)
+            tick_until(good, partial(has_changed, good, good.metrics))
         assert (good.pid, good.restarts, good.is_up) == (pid, {}, True)
 
 
@@ -132,6 +137,7 @@ def test_an_unready_child_stays() -> None:
     with ward("unready") as (unready, _):
         tick_until(unready, lambda: unready.metrics)
         assert (unready.is_up, unready.ready, unready.why_not) == (True, False, "no policy")
+        assert unready.silent_streams == ("idp",)
 
 
 def test_a_child_ends_when_told_and_is_not_started_again() -> None:

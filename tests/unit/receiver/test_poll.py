@@ -11,7 +11,7 @@ from extauthz.clock import SystemClock
 from extauthz.config.signals import PollSettings
 from extauthz.errors import FetchError
 from extauthz.receiver.poll import Poller
-from extauthz.server.fetch import Ask, Egress, EgressRules, Reply
+from extauthz.server.fetch import Ask, Egress, EgressRules, Fetch, Reply
 from tests.simulators.clock import ManualClock
 from tests.simulators.desk import BUSY, TAKEN, ScriptedDesk, refused
 from tests.simulators.transmitter import ACCESS_TOKEN, Mood, Transmitter, jti_of
@@ -36,7 +36,7 @@ class Polling:
         self.settings = PollSettings(
             url=f"{transmitter.url}/poll", interval=INTERVAL, max_events=2, timeout=30, token_file=self.token
         )
-        self.fetch = Egress(SystemClock(), EgressRules(hosts=frozenset({"127.0.0.1"}))).fetch
+        self.fetch: Fetch = Egress(SystemClock(), EgressRules(hosts=frozenset({"127.0.0.1"}))).fetch
         self.poller = self.again()
 
     def again(self) -> Poller:
@@ -203,7 +203,7 @@ def test_what_is_no_text_is_reported_and_more_than_asked_for_is_left(polling: Po
 @pytest.mark.parametrize("name", ["", "x" * 257])
 def test_an_event_without_a_usable_name_fails_the_answer(polling: Polling, name: str) -> None:
     """Nobody could acknowledge it."""
-    polling.fetch = lambda _: Reply(b'{"sets": {"%s": "a.b.c"}}' % name.encode())
+    polling.fetch = lambda ask: Reply(b'{"sets": {"%s": "a.b.c"}}' % name.encode())  # noqa: ARG005 — it is a Fetch
     assert polling.steps(1) == [1.0]
     assert polling.desk.heard == []
 
@@ -242,7 +242,8 @@ def test_a_poll_that_was_held_too_long_is_followed_by_one_that_is_not_held(polli
 def test_a_poll_that_was_held_open_is_followed_at_once(polling: Polling) -> None:
     """The interval counts from its beginning."""
 
-    def fetch(_: Ask) -> Reply:
+    def fetch(ask: Ask) -> Reply:
+        assert ask.document == {"maxEvents": 2, "returnImmediately": False}
         polling.clock.advance(20)
         return Reply(b'{"sets": {}}')
 

@@ -180,18 +180,18 @@ def test_tls_is_1_2_or_newer_and_its_certificate_can_be_replaced(tmp_path: Path,
 
     def ask(trusted: Authority) -> int:
         client = ssl.create_default_context(cadata=trusted.certificate.decode())
-        with handshake(receiver, client) as connection:
+        with handshake(secured, client) as connection:
             connection.sendall(request)
             return status_of(read_all(connection))
 
-    with receiving(tmp_path, desk, certificate=certificate, key=key) as receiver:
+    with receiving(tmp_path, desk, certificate=certificate, key=key) as secured:
         assert ask(authority) == 202
         old = ssl.create_default_context(cadata=authority.certificate.decode())
         old.minimum_version = ssl.TLSVersion.TLSv1
         old.maximum_version = ssl.TLSVersion.TLSv1_1
         with pytest.raises((ssl.SSLError, ConnectionError)):
-            handshake(receiver, old)
-        with connect(receiver) as plain:
+            handshake(secured, old)
+        with connect(secured) as plain:
             plain.sendall(request)
             assert not answer_or_nothing(plain).startswith(b"HTTP/1.1")
         key.write_text("no key")

@@ -194,10 +194,15 @@ def test_problems_name_what_to_do(transmitter: Transmitter, client: Client) -> N
 def canned(*bodies: bytes) -> Client:
     """Return what asks a transmitter that answers with these, in order."""
     rest = list(bodies)
+
+    def fetch(ask: Ask) -> Reply:
+        _seen.append(ask)
+        return Reply(rest.pop(0))
+
     metadata = TransmitterMetadata(
         issuer="https://idp.example", configuration_endpoint="https://idp.example/s?x=1", status_endpoint="https://s/"
     )
-    return Client(metadata, lambda ask: (_seen.append(ask), Reply(rest.pop(0)))[1], None, 5.0)
+    return Client(metadata, fetch, None, 5.0)
 
 
 _seen: list[Ask] = []

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from extauthz.model.state import StateName
-from extauthz.ports import Fetched, IntrospectionOf, KeysOf, Need, StateOf, StatusListOf
+from extauthz.model.enquiry import Enquiry
+from extauthz.ports import AnswerOf, Fetched, IntrospectionOf, KeysOf, Need, StatusListOf
 from extauthz.server.evidence import EvidenceDesk
 
 
@@ -31,5 +31,5 @@ def test_each_need_goes_to_its_fetcher() -> None:
 def test_what_nobody_fetches_is_unavailable() -> None:
     """And never an error."""
     desk = EvidenceDesk({KeysOf: Fetcher()})
-    for need in (StatusListOf("i", "u"), StateOf(StateName("posture", "x"))):
+    for need in (StatusListOf("i", "u"), AnswerOf(Enquiry(kind="external", of="x", digest="d", question={}))):
         assert desk.fetch(need, 0.1) is Fetched.UNAVAILABLE

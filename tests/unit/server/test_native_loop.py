@@ -302,3 +302,43 @@ def test_answers_that_cannot_be_given_are_the_end(raw: bytes) -> None:
     bench.loop._thread.join(SECONDS)
     bench.finish()
     assert bench.deaths[0] is True
+
+
+class Quiet(Front):
+    """Nothing arrives, and so the loop comes round."""
+
+    def recv_batch_details(self, max_events: int, timeout_ms: int | None = None) -> Sequence[Event] | None:
+        """Return the next batch, or nothing after a while; None once closed."""
+        assert timeout_ms is not None
+        if self.batches:
+            return super().recv_batch_details(max_events, timeout_ms)
+        return None if self.closed.wait(timeout_ms / 100_000) else []
+
+
+def test_a_loop_that_comes_round_is_told_from_one_that_hangs() -> None:
+    """With nothing to do, and however long a decision hangs."""
+    quiet = Bench(front=Quiet())
+    quiet.loop.start()
+    assert quiet.loop.has_turned(SECONDS)
+    assert quiet.loop.has_turned(SECONDS)
+    quiet.loop.close()
+
+    hanging = threading.Event()
+
+    class Hanging(Picky):
+        """Never comes back."""
+
+        def try_check(self, *_: Any, **__: Any) -> Any:
+            """Hang."""
+            hanging.set()
+            self.gate.wait(SECONDS)
+            return answer(7, "late")
+
+    stuck = Bench(checker=Hanging(), front=Quiet(batches=[[call(1)]]))
+    stuck.checker.gate.clear()
+    stuck.loop.start()
+    assert hanging.wait(SECONDS)
+    assert not stuck.loop.has_turned(0.05)
+    stuck.checker.gate.set()
+    assert stuck.loop.has_turned(SECONDS)
+    stuck.loop.close()

@@ -71,3 +71,20 @@ def test_a_failure_reaches_the_caller_and_leaves_the_pool_usable(pool: DecisionP
 def test_outside_a_call_there_is_an_ordinary_ticket(pool: DecisionPool) -> None:
     """A handler that runs elsewhere, in a test for instance, is not refused."""
     assert pool.ticket == Ticket()
+
+
+def test_a_pool_that_hangs_is_told_from_one_that_is_busy(pool: DecisionPool) -> None:
+    """What waits is worked off first, also beyond the backlog; nobody comes back from a decision that hangs."""
+    assert pool.has_turned(SECONDS)
+    started, release = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        started.set()
+        release.wait(SECONDS)
+
+    pool.submit(hang)
+    started.wait(SECONDS)
+    pool.submit(lambda: None)
+    assert not pool.has_turned(0.05)
+    release.set()
+    assert pool.has_turned(SECONDS)

@@ -41,7 +41,7 @@ def spender(path: Path) -> Iterator[StateSpender]:
 
 
 @contextmanager
-def running(path: Path | None) -> Iterator[StateSpender]:
+def running(path: Path) -> Iterator[StateSpender]:
     """Yield a running spender."""
     spender = StateSpender(path, 1000, SystemClock())
     spender.start()
@@ -70,15 +70,13 @@ def locked(path: Path) -> Iterator[None]:
         other.execute("ROLLBACK")
 
 
-@pytest.mark.parametrize("in_memory", [False, True])
-def test_it_spends_once(path: Path, in_memory: bool) -> None:
-    """In a file and in memory; the answer names what was used up."""
-    with running(None if in_memory else path) as spender:
-        assert outcome(spender, "q1", spend()) == "done"
-        assert outcome(spender, "q1", spend()) == "done"
-        first = spend(detail="Make a new one.")
-        assert spender.spend((first,), b"q2", PATIENCE) == Spent(SpendOutcome.REFUSED, first)
-        assert (spender.rows, spender.waiting, spender.failing) == (2, 0, False)
+def test_it_spends_once(spender: StateSpender) -> None:
+    """And the answer names what was used up."""
+    assert outcome(spender, "q1", spend()) == "done"
+    assert outcome(spender, "q1", spend()) == "done"
+    first = spend(detail="Make a new one.")
+    assert spender.spend((first,), b"q2", PATIENCE) == Spent(SpendOutcome.REFUSED, first)
+    assert (spender.rows, spender.waiting, spender.failing) == (2, 0, False)
 
 
 def test_of_many_at_once_one_is_done(spender: StateSpender) -> None:

@@ -50,6 +50,9 @@ class Elsewhere:
     def note_sessions(self, seen: Sequence[SessionSeen]) -> None:
         """Take none."""
 
+    def close(self) -> None:
+        """Let go of nothing."""
+
 
 def holdings(clock: ManualClock | None = None, **state: Any) -> StateHoldings:
     """Return holdings that have not started, under these settings of the state."""

@@ -27,7 +27,7 @@ from tests.simulators.statefile import StateFile, restriction, subject
 from tests.simulators.tokens import ISSUER, NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _, ONE = make_key(1)
@@ -173,32 +173,16 @@ def test_what_is_not_committed_is_not_there(file: StateFile, view: StateView) ->
     assert epoch(view, A.name) != before
 
 
-def copy_of(file: StateFile) -> Path:
-    """Return a backup of the file as it is."""
-    backup = file.path.with_name("backup.db")
-    with closing(sqlite3.connect(file.path)) as source, closing(sqlite3.connect(backup)) as target:
-        source.backup(target)
-    return backup
-
-
-def put_back(file: StateFile, backup: Path) -> None:
-    """Put a backup in the place of the file."""
-    file.close()
-    backup.replace(file.path)
-    for side in ("-wal", "-shm"):
-        file.path.with_name(file.path.name + side).unlink(missing_ok=True)
-
-
 def test_a_restored_backup_is_read_whole_under_new_epochs(file: StateFile, view: StateView) -> None:
     """Its numbers are those of the past, and may be used for other changes now."""
-    backup = copy_of(file)
+    backup = file.back_up()
     file.revoke(ONE.key_id)
     file.restrict(restriction(A))
     assert is_revoked(view, ONE.key_id)
     assert is_restricted(view, A)
     names = (key_name(ONE.key_id), key_name(TWO.key_id), A.name, B.name, POSTURE)
     epochs = set(epochs_of(view, *names))
-    put_back(file, backup)
+    file.put_back(backup)
     assert not is_revoked(view, ONE.key_id)
     assert not is_restricted(view, A)
     assert epochs.isdisjoint(epochs_of(view, *names))
@@ -210,7 +194,7 @@ def test_a_restored_backup_is_read_whole_under_new_epochs(file: StateFile, view:
 
 def test_a_backup_written_into_the_very_file_is_a_new_beginning(file: StateFile, view: StateView) -> None:
     """By its numbers, or by its incarnation where the numbers happen to be the same."""
-    backup = copy_of(file)
+    backup = file.back_up()
     file.restrict(restriction(A))
     names = (key_name(ONE.key_id), A.name, B.name)
     epochs = set(epochs_of(view, *names))
@@ -233,11 +217,12 @@ def test_without_the_file_nothing_is_known_and_no_epoch_holds(
     assert len({before, *epochs}) == 4
     assert len({generation, view.generation, view.generation}) == 3
     assert (view.failing, view.number) == (True, -1)
-    for look_up in (
+    look_ups: list[Callable[[], object]] = [
         lambda: view.find_api_key(ONE.key_id),
         lambda: view.find_restrictions([A], NOW),
         lambda: view.find_state(POSTURE, NOW),
-    ):
+    ]
+    for look_up in look_ups:
         with pytest.raises(Refusal) as refusal:
             look_up()
         assert refusal.value.reason is Reason.EVIDENCE_UNAVAILABLE
@@ -273,10 +258,10 @@ def test_what_nobody_foresaw_is_begun_anew(
         patch.setattr("extauthz.server.stateview.read_changed_facts", lambda *_: 1 // 0)
         with pytest.raises(ZeroDivisionError):
             view.freshen()
-    assert view.failing
+    assert (view.failing, view.number) == (True, -1)
     clock.advance(0.1)
     before = epoch(view, POSTURE)
-    assert not view.failing
+    assert (view.failing, view.number) == (False, 1)
     assert epoch(view, POSTURE) == before
 
 

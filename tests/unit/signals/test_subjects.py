@@ -198,10 +198,25 @@ class TestComplexSubjects:
         assert "group: email" in subject.problem
 
     def test_aliases_inside_are_combined_up_to_a_bound(self) -> None:
-        """Each way of naming each member, and not more than are read."""
-        many = {"format": "aliases", "identifiers": [{"format": "opaque", "id": f"x{n}"} for n in range(8)]}
-        targets = read(complex_subject(device=many, session=many)).targets
-        assert len(targets) == MAX_EVENT_SUBJECTS
+        """Each way of naming each member; more than are kept are said to be too many, and none is left out."""
+        four, five = (
+            {"format": "aliases", "identifiers": [{"format": "opaque", "id": f"x{n}"} for n in range(many)]}
+            for many in (4, 5)
+        )
+        assert len(set(read(complex_subject(device=four, session=four)).targets)) == MAX_EVENT_SUBJECTS
+        too_many = read(complex_subject(device=four, session=five))
+        assert (too_many.targets, too_many.problem) == ((), "the subject can be named in more than 16 ways")
+
+    def test_names_of_theirs_are_written_down_only_when_they_are_harmless(self) -> None:
+        """Neither a line break nor a long text gets into a log; nor does a long list."""
+        subject = complex_subject(
+            **{"x\ny": {"format": "b\x1b[2J"}, "y" * 40: {"format": "b"}, "group": {"format": "b"}}
+        )
+        assert read(subject).problem == (
+            "the subject cannot be compared with callers (another: another, another: b, group: b)"
+        )
+        many = read(complex_subject(**{f"m{n}": {"format": "b"} for n in range(99)}))
+        assert many.problem.endswith("m7: b)")
 
     @pytest.mark.parametrize(
         "members", [{}, {"user": "alice"}, {"user": {"format": "complex", "user": ALICE}}, {"user": {}}], ids=str

@@ -150,7 +150,7 @@ class SpendContract:
 
     def test_members_of_different_things_do_not_meet(self, tables: SpendTables) -> None:
         """Neither do uses and members of the same name."""
-        one = {"limit": 1}
+        one: dict[str, Any] = {"limit": 1}
         assert take(tables, "q1", member("a", **one)) == DONE
         assert take(tables, "q2", member("b", key="other", **one)) == DONE
         assert take(tables, "q3", member("b", kind="other", **one)) == DONE
@@ -159,7 +159,7 @@ class SpendContract:
 
     def test_a_full_table_takes_no_new_member(self, tables: SpendTables) -> None:
         """Those who are there go on."""
-        many = {"limit": 100}
+        many: dict[str, Any] = {"limit": 100}
         outcomes = [take(tables, f"q{n}", member(f"m{n}", **many)) for n in range(21)]
         assert outcomes == [DONE] * 20 + [UNKNOWN]
         assert take(tables, "again", member("m3", until=Instant(NOW + 2 * MINUTE), **many)) == DONE

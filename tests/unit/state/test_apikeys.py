@@ -119,7 +119,8 @@ def test_a_row_that_we_did_not_write_is_no_key(table: sqlite3.Connection, column
     """It proves nobody, and the others go on."""
     statement = "UPDATE api_keys SET {column} = ? WHERE key_id = ?"
     table.execute(statement.format(column=column), (value, ONE.key_id))
-    assert changed(table, 0, alarms := []).keys == {ONE.key_id: None, TWO.key_id: TWO}
+    alarms: list[str] = []
+    assert changed(table, 0, alarms).keys == {ONE.key_id: None, TWO.key_id: TWO}
     assert "was not written by us" in alarms[0]
     with pytest.raises(StateError, match="not written by us"):
         list_api_keys(table, memory_seal(table))
@@ -161,7 +162,8 @@ def test_a_forged_row_proves_nobody_and_raises_an_alarm(table: sqlite3.Connectio
     """Whatever of it is forged; revoking it does not make it one of ours."""
     prepare(table)
     forge(table, forged)
-    assert changed(table, 0, alarms := []).keys[ONE.key_id] is None
+    alarms: list[str] = []
+    assert changed(table, 0, alarms).keys[ONE.key_id] is None
     assert len(alarms) == 1
     assert "its MAC does not hold" in alarms[0]
     assert not next(each for each in list_api_keys(table, memory_seal(table)) if each.key.key_id == ONE.key_id).sealed

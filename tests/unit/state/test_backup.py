@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from stat import S_IMODE
 from typing import TYPE_CHECKING
@@ -14,7 +16,7 @@ from extauthz.errors import StateError
 from extauthz.model.state import StateName
 from extauthz.state import backup
 from extauthz.state.apikeys import insert_api_key, read_api_keys
-from extauthz.state.backup import back_up, begin_anew, is_copy
+from extauthz.state.backup import back_up, begin_anew, find_faults, is_copy
 from extauthz.state.beat import read_beat, write_beat
 from extauthz.state.changes import read_changed, read_numbers
 from extauthz.state.facts import find_fact, put_fact
@@ -85,8 +87,8 @@ def test_nothing_is_written_over(state: BareState) -> None:
 
 def test_what_fails_leaves_nothing_behind(state: BareState, monkeypatch: pytest.MonkeyPatch) -> None:
     """A half copy could be taken for a whole one."""
-    monkeypatch.setattr(backup, "COPY_ID", property(lambda _: 1 / 0))
-    with pytest.raises(ZeroDivisionError):
+    monkeypatch.setattr(backup, "COPY_ID", "nothing that SQLite understands")
+    with pytest.raises(sqlite3.OperationalError):
         save(state)
     assert list(state.path.parent.glob("backup*")) == []
 
@@ -106,6 +108,15 @@ def test_a_damaged_copy_is_said_to_be_damaged(state: BareState) -> None:
         with pytest.raises(StateError, match="the copy is damaged"):
             back_up(connection, target)
     assert not target.exists()
+
+
+def test_what_cannot_be_looked_over_is_not_called_damaged(state: BareState) -> None:
+    """It is locked: that says nothing about it."""
+    target = save(state)
+    with closing(sqlite3.connect(target, timeout=0)) as locked, closing(sqlite3.connect(target)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(sqlite3.OperationalError):
+            find_faults(locked)
 
 
 def test_a_restored_backup_begins_anew(state: BareState) -> None:
@@ -176,3 +187,23 @@ def test_beginning_anew_twice_is_beginning_once(state: BareState) -> None:
         first = open_seal(to_query(connection), state.key).seal("x")
         begin_anew(connection, state.key)
         assert open_seal(to_query(connection), state.key).seal("x") == first
+
+
+def test_looking_at_a_file_leaves_the_locks_of_others_alone(state: BareState) -> None:
+    """Whoever closes a descriptor of its own of a file gives up all locks of its process on it.
+
+    Then another process that closes its last connection would take the log away from under ours.
+    """
+    state.apply(restriction())
+    log = state.path.with_name("state.db-wal")
+    number = log.stat().st_ino
+    connect(state.path, wait=1).close()
+    open_store(state.path)
+    other = "import sys; from pathlib import Path; from extauthz.state.store import open_store; "
+    subprocess.run([sys.executable, "-c", other + "open_store(Path(sys.argv[1]))", state.path], check=True, timeout=60)
+    assert log.stat().st_ino == number
+    follower = Follower(state.path)
+    follower.look()
+    state.apply(restriction(source="stream x"))
+    assert follower.look() is Seen.CHANGED
+    follower.close()

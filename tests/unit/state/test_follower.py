@@ -70,6 +70,42 @@ def test_a_half_read_statement_on_the_same_connection_would_freeze_it(file: Path
         assert follower.look() is Seen.CHANGED
 
 
+def test_an_open_transaction_on_the_same_connection_would_freeze_it(file: Path, follower: Follower) -> None:
+    """Another reason why nothing else uses it; one on another connection does no harm."""
+    assert follower._connection is not None
+    with closing(connect(file, wait=1)) as writer, closing(connect(file, wait=1)) as reader:
+        reader.execute("BEGIN")
+        reader.execute(READ).fetchall()
+        writer.execute(CHANGE)
+        assert follower.look() is Seen.CHANGED
+        follower._connection.execute("BEGIN")
+        follower._connection.execute(READ).fetchall()
+        writer.execute(CHANGE)
+        assert follower.look() is Seen.SAME
+        follower._connection.execute("COMMIT")
+        assert follower.look() is Seen.CHANGED
+
+
+def test_what_is_written_by_the_same_connection_would_not_be_seen(file: Path, follower: Follower) -> None:
+    """A third reason: whoever writes has a connection of its own."""
+    assert follower._connection is not None
+    follower._connection.execute(CHANGE)
+    assert follower.look() is Seen.SAME
+    with closing(connect(file, wait=1)) as writer:
+        writer.execute(CHANGE)
+    assert follower.look() is Seen.CHANGED
+
+
+def test_what_is_not_committed_is_not_seen(file: Path, follower: Follower) -> None:
+    """Neither before it is undone nor afterwards."""
+    with closing(connect(file, wait=1)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        writer.execute(CHANGE)
+        assert follower.look() is Seen.SAME
+        writer.execute("ROLLBACK")
+        assert follower.look() is Seen.SAME
+
+
 def test_a_restored_backup_is_seen(file: Path, follower: Follower) -> None:
     """It is another file, whatever its numbers say."""
     backup = file.with_name("backup.db")

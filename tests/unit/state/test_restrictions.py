@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import inf, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -132,7 +132,7 @@ def test_lifting_is_later_than_an_event_that_lies_in_the_future(state: BareState
         {"reason": "\ud800"},
     ],
 )
-def test_what_cannot_be_kept_is_refused_whole(state: BareState, change: dict[str, object]) -> None:
+def test_what_cannot_be_kept_is_refused_whole(state: BareState, change: dict[str, Any]) -> None:
     """Nothing of the transaction is written."""
     with pytest.raises(ValueError, match=r"finite|surrogates"):
         state.apply(restriction(EVE), restriction(**change))

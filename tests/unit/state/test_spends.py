@@ -10,7 +10,8 @@ import pytest
 
 from extauthz.clock import Instant
 from extauthz.state.spends import Order, SpendTables
-from extauthz.state.store import connect, connect_memory, open_store
+from extauthz.state.store import connect, open_store
+from tests.simulators.barestate import memory_state
 from tests.simulators.tokens import NOW
 from tests.unit.state.spend_contract import DONE, SpendContract, spend, take
 
@@ -33,7 +34,7 @@ class TestInMemory(SpendContract):
     @pytest.fixture
     def tables(self) -> Iterator[SpendTables]:
         """Yield empty tables."""
-        with closing(connect_memory()) as connection:
+        with memory_state() as connection:
             yield SpendTables(connection, ROOM)
 
 
@@ -58,7 +59,7 @@ class TestOpenedAnewEachTime(SpendContract):
                     self.rows = tables.rows
                     return outcomes
 
-        with closing(connect_memory()) as unused:
+        with memory_state() as unused:
             yield Forgetful(unused, ROOM)
 
 

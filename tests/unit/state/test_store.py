@@ -16,8 +16,9 @@ from extauthz.state import schema, store
 from extauthz.state.apikeys import list_api_keys
 from extauthz.state.held import HeldConnection
 from extauthz.state.seal import open_seal
-from extauthz.state.store import connect, connect_memory, open_store
+from extauthz.state.store import connect, open_store
 from extauthz.state.transaction import to_query, transaction
+from tests.simulators.barestate import memory_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +128,7 @@ def test_keys_of_an_unsealed_file_are_sealed_when_it_is_brought_up(tmp_path: Pat
         for statement in schema.MIGRATIONS[0]:
             connection.execute(statement)
         connection.execute("PRAGMA user_version=1")
-        connection.execute(f"PRAGMA application_id={store.APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id={schema.APPLICATION_ID}")
         connection.execute(
             "INSERT INTO api_keys VALUES"
             " ('old', x'00', x'00', 'ann', 'service', '', '[]', '[]', '[]', 1.0, 2.0, NULL, NULL, NULL, 1)"
@@ -213,7 +214,7 @@ def test_a_locked_file_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest.
 
 def test_a_transaction_is_all_or_nothing() -> None:
     """Whatever ends it; the connection can be used further."""
-    with closing(connect_memory()) as connection:
+    with memory_state() as connection:
         with suppress(KeyError), transaction(connection):
             connection.execute("UPDATE changes SET number = 7")
             raise KeyError
@@ -243,15 +244,4 @@ def test_a_held_connection_is_the_same_until_the_file_is_another(file: Path) -> 
     file.touch(0o600)
     with pytest.raises(StateError, match="of an older version; restart"):
         held.get()
-    held.drop()
-
-
-def test_a_state_in_memory_begins_empty_and_stays() -> None:
-    """Until it is dropped."""
-    held = HeldConnection(None, wait=1)
-    connection, fresh = held.get()
-    assert fresh
-    assert held.get() == (connection, False)
-    held.drop()
-    assert held.get()[1]
     held.drop()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from extauthz.clock import Instant
-from extauthz.errors import PolicyError
 from extauthz.model.identity import ANONYMOUS
 from extauthz.model.reason import Reason
 from extauthz.model.standing_facts import Ticket
@@ -123,6 +122,8 @@ def guards_of(text: str) -> Any:
         "budget: {name: n, at_most: 1, per: day}",
         "approval: {by: a, covers: action, lasts: 5m, uses: 1}",
         "ticket: {from: order, uses: 1}",
+        "session: {max_sources: 1}",
+        "session: {idle: 5m}",
     ],
 )
 def test_counting_needs_a_state(clause: str) -> None:
@@ -170,12 +171,3 @@ def test_a_ticket_is_named_by_text() -> None:
     """Of the resource."""
     assert refused("ticket", "{from: size}").message == "`size` is not text"
     assert refused("ticket", "{from: tenant, names: [name]}").message == "`name` is not an attribute of order.read"
-
-
-@pytest.mark.parametrize("kind", ["external"])
-def test_reserved_kinds_say_that_they_do_not_exist(kind: str) -> None:
-    """Instead of a guess at what was meant."""
-    text = f"{RESOURCE}guards:\n  - id: g\n    on: order.read\n    require:\n      - {kind}: {{}}\n"
-    with pytest.raises(PolicyError) as caught:
-        compile_text(text)
-    assert "which this version does not have" in caught.value.problems[0].message

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from extauthz.decision.lifetime import LONGEST_SECONDS, reusable_until
+from extauthz.model.enquiry import Answered, Enquiries
 from extauthz.model.identity import Identity
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny
@@ -39,9 +41,11 @@ permits:
 READS = frozenset({"resource.color", "identity.scopes", "identity.kind", "identity.tenant"})
 
 
-def rules_for(check: Any, *, when: str = "", policy: str = POLICY, argument: str = "red") -> RouteRules:
+def rules_for(
+    check: Any, *, when: str = "", policy: str = POLICY, argument: str = "red", waits: bool = False
+) -> RouteRules:
     """Return the rules of a policy whose plug-in answers by `check`."""
-    context = PolicyContext(plugins={KIND: AddedKind(READS, lambda _: check)})
+    context = PolicyContext(plugins={KIND: AddedKind(READS, lambda _: check, waits)})
     text = policy.replace("WHEN", when).replace("ARGUMENT", argument)
     return compile_text(text, context).route(make_request(query=(("color", "red"),))).rules
 
@@ -90,6 +94,28 @@ def test_unmet_has_a_code_of_its_own_and_a_sentence_that_is_bounded() -> None:
     long = evaluate(rules_for(says(Unmet("x" * 10_000))), facts())
     assert isinstance(long, Deny)
     assert long.detail == "x" * 200
+
+
+def test_one_that_waits_is_asked_aside() -> None:
+    """Whoever decides has it asked; until then it fails, and the decision is not kept."""
+    rules = rules_for(says(Met(math.inf)), waits=True)
+    open_ones = facts()
+    assert evaluate(rules, open_ones).reason is Reason.EVIDENCE_UNAVAILABLE  # type: ignore[union-attr]  # denied
+    ((enquiry, spare),) = open_ones.enquiries.open.items()
+    assert (enquiry.kind, enquiry.of, spare) == ("plugin", KIND, False)
+    assert rules.requirements[0].changes_at(open_ones) == AT
+    for answer, allowed in ((enquiry.question(), True), (Unmet(), False), ("nonsense", False)):
+        said = Answered(said=answer, asked_at=AT, until=None)
+        answered = replace(facts(), enquiries=Enquiries(lambda _: said))  # noqa: B023 — called before the next round
+        assert isinstance(evaluate(rules, answered), Allow) is allowed
+    raising = rules_for(_raises, waits=True)
+    asked = facts()
+    evaluate(raising, asked)
+    ((other, _),) = asked.enquiries.open.items()
+    answered = replace(facts(), enquiries=Enquiries(lambda _: Answered(said=other.question(), asked_at=AT, until=None)))
+    assert raising.requirements[0].find(answered) == RuleFailed("acme.color raised ValueError")
+    assert rules_for(_raises, waits=True, argument="blue").requirements[0].find(again := facts()) is not None
+    assert next(iter(again.enquiries.open)).digest != other.digest
 
 
 def _raises(_facts: Mapping[str, object], _at: float) -> Met:

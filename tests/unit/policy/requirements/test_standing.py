@@ -14,7 +14,6 @@ from extauthz.model.standing_facts import (
     Posture,
     Risk,
     RiskLevel,
-    SessionUse,
     Task,
     WorkflowPlace,
 )
@@ -26,7 +25,6 @@ from tests.unit.policy.requirements.standing import facts_with, in_seconds, job
 
 POSTURE = ("posture", "device laptop-7")
 TASK = ("task", "builds")
-SESSION = ("session", f"{ISSUER} s-1")
 RISK = ("risk", f"{ISSUER} job-1")
 FAMILIAR = ("familiar", "builds order.read")
 WORKFLOW = ("workflow", "release builds")
@@ -36,7 +34,6 @@ TASK_OF_ORDERS = Task(
 CASES: list[tuple[str, str, tuple[str, str], object, float]] = [
     ("posture", "{max_age: 10m}", POSTURE, Posture(compliant=True, observed_at=in_seconds(-540)), 60),
     ("task", "{names: [environment]}", TASK, TASK_OF_ORDERS, 60),
-    ("session", "{idle: 2m, ttl: 1h}", SESSION, SessionUse(started_at=in_seconds(-9), seen_at=in_seconds(-60)), 60),
     ("risk", "{below: 50}", RISK, Risk(score=49, level=RiskLevel.HIGH, until=in_seconds(60)), 60),
     ("risk", "{at_most: medium}", RISK, Risk(score=99, level=RiskLevel.MEDIUM, until=in_seconds(60)), 60),
     ("familiar", "{unknown: deny}", FAMILIAR, Familiarity(known=True), math.inf),
@@ -109,22 +106,6 @@ def test_a_task_has_a_boundary() -> None:
     assert lenient.find(facts_with({TASK: other})) == Unmet(Reason.TASK_BOUNDARY)
     assert lenient.find(facts_with({})) is MET
     assert asked.find(facts_with({})) == Unmet(Reason.TASK_MISSING, BeginTask(), "Begin a task first.")
-
-
-def test_a_session_ends_and_is_in_few_places() -> None:
-    """People are told to sign in; a session without a name is not known."""
-    asked = requirement("session", "{max_sources: 2}")
-    use = SessionUse(started_at=in_seconds(-9), seen_at=in_seconds(-5), sources=frozenset({"192.0.2.1"}))
-    assert asked.find(facts_with({SESSION: use})) is MET
-    assert asked.changes_at(facts_with({SESSION: use})) == math.inf
-    wide = SessionUse(started_at=use.started_at, seen_at=use.seen_at, sources=frozenset({"192.0.2.1", "192.0.2.2"}))
-    found = asked.find(facts_with({SESSION: wide}))
-    assert found == Unmet(Reason.UNEXPECTED_NETWORK, detail="The session is used from too many places.")
-    nameless = facts_with({("session", f"{ISSUER} "): use}, job(session=""))
-    assert asked.find(nameless) == Unmet(Reason.SESSION_ENDED, detail="Begin another session.")
-    assert (asked.needs(nameless), asked.changes_at(nameless)) == ((), math.inf)
-    person = asked.find(facts_with({}, job(subject=principal(kind=Kind.USER))))
-    assert person == Unmet(Reason.SESSION_ENDED, StepUp(), "Begin another session.")
 
 
 def test_the_risk_of_everybody_counts() -> None:
