@@ -40,6 +40,10 @@ LAST_PAUSE: Final = 1.0
 """Seconds between attempts to connect; doubled each time, and short, since every request is refused meanwhile."""
 
 
+_IN_SCRIPT: Final = "user executing the script"
+"""How Redis says within a script that the ACL does not allow something."""
+
+
 class Wire(Protocol):
     """What we use of the library: one connection, whose methods it does not type."""
 
@@ -274,7 +278,7 @@ def _read_password(path: Path | None) -> str | None:
 def _to_failure(url: str, error: Exception) -> SharedStoreError:
     """Return what is wrong, and the fix, for the operator."""
     match error:
-        case NoPermissionError():
+        case NoPermissionError() | ResponseError() if isinstance(error, NoPermissionError) or _IN_SCRIPT in str(error):
             why = "its ACL does not allow our user what we do; see docs/redis.md for the rule"
         case AuthenticationError() | AuthorizationError():
             why = "it does not accept our user and password; check `username` and `password_file`"

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from extauthz.clock import Instant
 from extauthz.errors import StrictJsonError
 from extauthz.model.restriction import Effect, Form, Mark, Restriction
-from extauthz.state.restrictions import is_sealed, seal_restriction
+from extauthz.state.restriction_rows import is_sealed, seal_restriction
 from extauthz.state.seal import Seal
 from extauthz.strictjson import load_object
 

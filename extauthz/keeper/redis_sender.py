@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from extauthz.keeper.keeper import Keeper
     from extauthz.keeper.redis_nodes import Nodes
     from extauthz.keeper.redis_rows import Row
-    from extauthz.state.restrictions import Numbered
+    from extauthz.state.restriction_rows import Numbered
 
 _log = structlog.get_logger(__name__)
 

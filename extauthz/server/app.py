@@ -313,7 +313,7 @@ def _checker(  # noqa: PLR0913 — the parts that a decision passes through
     metrics: Metrics,
     clock: Clock,
 ) -> Checker:
-    recall = Recall(holdings.views.epochs, records, settings.cache.decisions, clock)
+    recall = Recall(holdings.epochs.held, records, settings.cache.decisions, clock, holdings.state.freshen)
     metrics.follow_recall(recall.counts)
     rim = Rim(
         policy=live,

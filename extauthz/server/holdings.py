@@ -37,6 +37,7 @@ class Holdings:
         state: what rests on the state file: what was taken away, facts, API keys, and what can be used up.
         authorities: certificate authorities from files.
         registry: declared identities and role bindings.
+        epochs: what counts their changes.
         views: all of it, as the core sees it.
     """
 
@@ -44,6 +45,7 @@ class Holdings:
     state: StateHoldings
     authorities: AuthorityFiles
     registry: LiveRegistry
+    epochs: Epochs
     views: Views
 
 
@@ -98,4 +100,6 @@ def open_holdings(
         answers=issuers.enquirers,
         restrictions=state.restrictions,
     )
-    return Holdings(issuers=issuers, state=state, authorities=authorities, registry=registry, views=views)
+    return Holdings(
+        issuers=issuers, state=state, authorities=authorities, registry=registry, epochs=epochs, views=views
+    )

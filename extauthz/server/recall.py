@@ -4,7 +4,8 @@ The laws. A kept decision is the fresh decision:
 
 1. The key names everything that the decision depends on (`decision/keys.py`); what cannot be named is not kept.
 2. It holds until the first instant at which it could change by itself (`decision/lifetime.py`).
-3. It rests on epochs that were read before the facts. They are compared before it is stored and whenever it is found.
+3. It rests on epochs that were read before the facts. They are compared before it is stored and whenever it is found,
+   after a look for changes that began when the question was here already. One look serves all questions of a batch.
 
 Time is the wall clock's: when that is set back to before a decision, it is made anew.
 
@@ -34,6 +35,8 @@ from extauthz.request.question import read_question
 from extauthz.server.sketchbook import Sketchbook
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from extauthz.clock import Clock, Instant
     from extauthz.decision.keys import DecisionKey
     from extauthz.ids import DecisionId
@@ -122,10 +125,20 @@ class Recall:
         records: prepares what records of a kept decision have in common.
         capacity: decisions that are kept at most; 0 keeps none.
         clock: the stopwatch.
+        freshen: looks for changes that nobody tells of; None where reading epochs does that.
     """
 
-    def __init__(self, epochs: EpochView, records: RecordSink, capacity: int, clock: Clock) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 — what it holds against what, and where
+        self,
+        epochs: EpochView,
+        records: RecordSink,
+        capacity: int,
+        clock: Clock,
+        freshen: Callable[[], object] | None = None,
+    ) -> None:
         self._epochs = epochs
+        self._freshen = freshen
+        self._freshened = -math.inf
         self._clock = clock
         self._records = records
         self._capacity = capacity
@@ -197,7 +210,10 @@ class Recall:
     def keep(self, key: DecisionKey, answer: Answer) -> None:
         """Keep an answer, unless it must not be reused, counts from now or a fact has changed since it was read."""
         reusable = answer.reusable
-        if reusable is None or _counts_down(answer.decision) or not self._is_current(reusable):
+        if reusable is None or _counts_down(answer.decision):
+            return
+        self._look(math.inf)
+        if not self._is_current(reusable):
             return
         pieces = tuple(answer.response.split(answer.decision.decision_id.encode("ascii")))
         kept = Kept(_without_secrets(answer.decision), reusable, pieces)
@@ -249,10 +265,19 @@ class Recall:
         if kept.checked > asked:
             return True
         begun = self._clock.monotonic()  # Before the epochs are read: what is compared is at least as new.
+        self._look(asked)
         if not self._is_current(kept.reusable):
             return False
         kept.checked = begun
         return True
+
+    def _look(self, asked: float) -> None:
+        """Look for changes, unless that was begun since `asked`."""
+        if self._freshen is None or self._freshened > asked:
+            return
+        begun = self._clock.monotonic()
+        self._freshen()
+        self._freshened = begun
 
     def _is_current(self, reusable: Reusable) -> bool:
         return self._epochs.read_epochs(reusable.rests_on) == reusable.epochs

@@ -89,7 +89,6 @@ class StateView:
         self._freshness = freshness
         self._on_alarm = on_alarm
         self._numbers = count(1)
-        self._generation = 0
         self._seal: Seal | None = None
         self._api_keys = ApiKeys()
         self._restrictions = NameEpochs()
@@ -119,11 +118,6 @@ class StateView:
     def number(self) -> int:
         """Return the newest change of restrictions that decisions go by."""
         return self._restrictions.number if self._seal is not None else _UNHEARD
-
-    @property
-    def generation(self) -> int:
-        """Return a number that is another one whenever any epoch is."""
-        return self._next_epoch() if self._seal is None else self._generation
 
     def freshen(self) -> int:
         """Look at file and clocks; return the newest change of restrictions that decisions go by, -1 for unknown."""
@@ -274,8 +268,7 @@ class StateView:
         self._on_alarm("forged_row")
 
     def _next_epoch(self) -> int:
-        self._generation = epoch = next(self._numbers)
-        return epoch
+        return next(self._numbers)
 
 
 def _unreadable() -> Refusal:

@@ -3,8 +3,8 @@
 1. Kinds that the settings do not list take no effect.
 2. Every part of a subject is named by an issuer that the stream may report about; otherwise one transmitter could end
    the sessions of another's users.
-3. Where the settings name tenants, the event is about one of them. One that names no tenant of the target's own issuer is
-   bound to these; one that names another is outside.
+3. Where the settings name tenants, the event is about one of them. One that names no tenant of the target's own issuer
+   is bound to these; one that names another is outside.
 """
 
 from __future__ import annotations

@@ -53,11 +53,6 @@ class CheckUp:
     sealed: Mapping[str, Sealed]
     beat: Beat | None
 
-    @property
-    def forged(self) -> int:
-        """Return how many records are not ours."""
-        return sum(sealed.forged for sealed in self.sealed.values())
-
     def beat_age(self, now: Instant) -> float | None:
         """Return how many seconds ago the heart-beat was; None for none."""
         return None if self.beat is None else now - self.beat.wall

@@ -11,20 +11,30 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from math import inf, isfinite, nextafter
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.clock import Instant
-from extauthz.model.restriction import Effect, Form, Mark, Restriction
 from extauthz.state.changes import RESTRICTION, ChangedNames, newest_number, next_number, note_forgotten, read_changed
+from extauthz.state.restriction_rows import (
+    COLUMNS,
+    SELECT,
+    Numbered,
+    also_text,
+    read_row,
+    seal_restriction,
+    to_row,
+    to_until,
+    unheard,
+)
 from extauthz.state.seal import count_sealed
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from extauthz.model.restriction import Mark, Restriction
     from extauthz.state.follower import Query
     from extauthz.state.seal import Alarm, Seal, Sealed
 
@@ -44,13 +54,8 @@ moves to the end, so reading what is new is reading from there on."""
 FORGET_AFTER: Final = 600.0
 """Seconds that rows stay when they could be forgotten: clocks of other machines may be behind, and ours may go back."""
 
-_KIND: Final = "restriction"
-_COLUMNS: Final = (
-    "changed, name, effect, source, also, event_at, in_force, force_until, lift_until, signal, by, reason, own, mac"
-)
-_SELECT: Final = f"SELECT {_COLUMNS} FROM restrictions"  # noqa: S608 — constants of this module
-_FIND_ROW: Final = _SELECT + " WHERE name = ? AND effect = ? AND source = ? AND also = ?"
-_INSERT: Final = f"INSERT INTO restrictions ({_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
+_FIND_ROW: Final = SELECT + " WHERE name = ? AND effect = ? AND source = ? AND also = ?"
+_INSERT: Final = f"INSERT INTO restrictions ({COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"  # noqa: S608 — likewise
 _CHANGED: Final = "SELECT name FROM restrictions WHERE changed > ? ORDER BY changed LIMIT ?"
 _NEWEST: Final = 2**62
 _EXPIRED: Final = "SELECT changed FROM restrictions WHERE until < ? ORDER BY until LIMIT ?"
@@ -66,22 +71,6 @@ class Applied(NamedTuple):
 
     number: int
     changed: tuple[Restriction, ...]
-
-
-class Numbered(NamedTuple):
-    """A row and its change.
-
-    Attributes:
-        number: of the change that it had last.
-        restriction: what it says; as in force where it is lifted by a MAC that does not hold.
-        own: whether this machine heard it first.
-        sealed: False when it was lifted, and not by us.
-    """
-
-    number: int
-    restriction: Restriction
-    own: bool
-    sealed: bool
 
 
 def apply_restrictions(
@@ -118,8 +107,8 @@ def find_restrictions(
     A row that says nothing that we can use counts as `QUARANTINED` for its target.
     """
     names = [mark.name.of for mark in marks]
-    statement = f"{_SELECT} WHERE name IN ({','.join('?' * len(names))})"
-    rows = [_read(row, seal, on_alarm) for row in query(statement, tuple(names))]
+    statement = f"{SELECT} WHERE name IN ({','.join('?' * len(names))})"
+    rows = [read_row(row, seal, on_alarm) for row in query(statement, tuple(names))]
     return tuple([row.restriction for row in rows if row.restriction.in_force and _is_kept(row.restriction, at)])
 
 
@@ -151,11 +140,11 @@ def list_restrictions(  # noqa: PLR0913 — each narrows the list
     """
     found: list[Restriction] = []
     target = "name = ?1 AND" if mark is not None else ""
-    statement = f"{_SELECT} WHERE {target} changed < ?2 AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?4"
+    statement = f"{SELECT} WHERE {target} changed < ?2 AND (?3 IS NULL OR source = ?3) ORDER BY changed DESC LIMIT ?4"
     before = _NEWEST
     while len(found) < limit:
         rows = query(statement, (mark.name.of if mark is not None else None, before, source, limit))
-        read = [_read(row, seal, _unheard).restriction for row in rows]
+        read = [read_row(row, seal, unheard).restriction for row in rows]
         found += [each for each in read if (each.in_force or not in_force_only) and (at is None or _is_kept(each, at))]
         if len(rows) < limit:
             break
@@ -165,8 +154,8 @@ def list_restrictions(  # noqa: PLR0913 — each narrows the list
 
 def read_since(query: Query, since: int, limit: int, seal: Seal) -> tuple[Numbered, ...]:
     """Return rows that changed after change `since`, the oldest change first; for sending them to other machines."""
-    rows = query(_SELECT + " WHERE changed > ? ORDER BY changed LIMIT ?", (since, limit))
-    return tuple(_read(row, seal, _unheard) for row in rows)
+    rows = query(SELECT + " WHERE changed > ? ORDER BY changed LIMIT ?", (since, limit))
+    return tuple(read_row(row, seal, unheard) for row in rows)
 
 
 def collect(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
@@ -183,14 +172,14 @@ def collect(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
 
 def count_sealed_lifts(query: Query, seal: Seal) -> Sealed:
     """Return how many of the lifted rows are ours; the others count as in force."""
-    rows = query(_SELECT + " WHERE in_force = 0", ())
-    return count_sealed(_read(row, seal, _unheard).sealed for row in rows)
+    rows = query(SELECT + " WHERE in_force = 0", ())
+    return count_sealed(read_row(row, seal, unheard).sealed for row in rows)
 
 
 def reseal_restrictions(connection: sqlite3.Connection, old: Seal, new: Seal) -> None:
     """Seal lifted rows again that `old` holds for, inside a transaction; others stay as they are, and in force."""
-    rows = connection.execute(_SELECT + " WHERE in_force = 0").fetchall()
-    lifted = [read for read in (_read(row, old, _unheard) for row in rows) if read.sealed]
+    rows = connection.execute(SELECT + " WHERE in_force = 0").fetchall()
+    lifted = [read for read in (read_row(row, old, unheard) for row in rows) if read.sealed]
     connection.executemany(
         "UPDATE restrictions SET mac = ? WHERE changed = ?",
         [(seal_restriction(new, read.restriction), read.number) for read in lifted],
@@ -213,47 +202,20 @@ def count_in_force(query: Query, at: Instant) -> dict[tuple[str, str], int]:
     return {(str(kind), str(effect)): int(count) for kind, effect, count in rows}
 
 
-def restriction_fields(restriction: Restriction) -> tuple[str | float | int | None, ...]:
-    """Return what a MAC of a restriction is about; the same for the same restriction, also on another machine."""
-    until = restriction.until
-    return (
-        restriction.mark.name.of,
-        _also_text(restriction),
-        restriction.effect.value,
-        restriction.source,
-        float(restriction.event_at),
-        int(restriction.in_force),
-        float(until) if until is not None else None,
-        restriction.signal,
-        restriction.by,
-        restriction.reason,
-    )
-
-
-def seal_restriction(seal: Seal, restriction: Restriction) -> bytes:
-    """Return the MAC of a restriction."""
-    return seal.seal(_KIND, *restriction_fields(restriction))
-
-
-def is_sealed(seal: Seal, restriction: Restriction, mac: object) -> bool:
-    """Return whether `mac` is the MAC of a restriction."""
-    return seal.holds(mac, _KIND, *restriction_fields(restriction))
-
-
 def _merge(connection: sqlite3.Connection, wanted: Restriction, seal: Seal, *, own: bool) -> Restriction | None:
     """Return the row as it is now where it is another than before."""
     stands = replace(wanted, also=tuple(sorted(wanted.also, key=lambda mark: mark.name.of)))
-    key = (stands.mark.name.of, stands.effect.value, stands.source, _also_text(stands))
+    key = (stands.mark.name.of, stands.effect.value, stands.source, also_text(stands))
     force_until, lift_until = _lives(stands)
     row = connection.execute(_FIND_ROW, key).fetchone()
     if row is not None:
-        known = _read(row, seal, _unheard)
+        known = read_row(row, seal, unheard)
         own = own or known.own
         force_until = max(force_until, row[7] if known.sealed else inf)
         lift_until = max(lift_until, row[8])
         stands = stands if _is_later(stands, known.restriction) else known.restriction
-    stands = replace(stands, until=_to_until(force_until if stands.in_force else lift_until))
-    values = _values(stands, force_until, lift_until, seal, own=own)
+    stands = replace(stands, until=to_until(force_until if stands.in_force else lift_until))
+    values = to_row(stands, force_until, lift_until, seal, own=own)
     if row is not None:
         if values == row[1:]:
             return None
@@ -278,80 +240,5 @@ def _is_later(wanted: Restriction, known: Restriction) -> bool:
     return (wanted.signal, wanted.by, wanted.reason) > (known.signal, known.by, known.reason)
 
 
-def _values(stands: Restriction, force_until: float, lift_until: float, seal: Seal, *, own: bool) -> tuple[Any, ...]:
-    return (
-        stands.mark.name.of,
-        stands.effect.value,
-        stands.source,
-        _also_text(stands),
-        float(stands.event_at),
-        int(stands.in_force),
-        force_until,
-        lift_until,
-        stands.signal,
-        stands.by,
-        stands.reason,
-        int(own),
-        None if stands.in_force else seal_restriction(seal, stands),
-    )
-
-
-def _read(row: tuple[Any, ...], seal: Seal, on_alarm: Alarm) -> Numbered:
-    number, name, effect, source, also, event_at, in_force, force_until, lift_until, signal, by, reason, own, mac = row
-    lifted = in_force == 0
-    try:
-        restriction = Restriction(
-            mark=_to_mark(name),
-            also=tuple(_to_mark(each) for each in json.loads(also)),
-            effect=Effect(effect),
-            source=source,
-            event_at=Instant(event_at),
-            until=_to_until(lift_until if lifted else force_until),
-            in_force=not lifted,
-            signal=signal,
-            by=by,
-            reason=reason,
-        )
-    except (ValueError, TypeError, AttributeError):
-        on_alarm(f"the restriction on {name!r} of {source!r} was not written by us: it says nothing that we can use")
-        return Numbered(number, _unusable(row), bool(own), sealed=False)
-    if not lifted or is_sealed(seal, restriction, mac):
-        return Numbered(number, restriction, bool(own), sealed=True)
-    on_alarm(f"the restriction on {name!r} of {source!r} was lifted, but not by us")
-    return Numbered(number, replace(restriction, in_force=True, until=None), bool(own), sealed=False)
-
-
-def _unusable(row: tuple[Any, ...]) -> Restriction:
-    """Return what a row counts as whose fields are not ours: its target is shut out until a person releases it."""
-    return Restriction(
-        mark=_loose_mark(row[1]), effect=Effect.QUARANTINED, source=str(row[3]), event_at=Instant(float(row[5]))
-    )
-
-
-def _loose_mark(name: str) -> Mark:
-    """Return the mark of a name; one that is not a mark's is everybody, whom no caller is asked for by that name."""
-    try:
-        return _to_mark(name)
-    except ValueError:
-        return Mark(Form.EVERYBODY)
-
-
-def _to_mark(name: str) -> Mark:
-    form, issuer, value = name.split(" ", 2)
-    return Mark(Form(form), issuer, value)
-
-
-def _also_text(restriction: Restriction) -> str:
-    return json.dumps(sorted(mark.name.of for mark in restriction.also))
-
-
-def _to_until(until: float) -> Instant | None:
-    return Instant(until) if isfinite(until) else None
-
-
 def _is_kept(restriction: Restriction, at: Instant) -> bool:
     return restriction.until is None or at < restriction.until
-
-
-def _unheard(_: str) -> None:
-    """Say nothing: whoever decides by the row says it."""

@@ -1,4 +1,4 @@
-"""The page on Redis can be pasted: its settings load, and its configuration and ACL rule are enough for a real server."""
+"""The page on Redis can be pasted: its settings load, its configuration and ACL rule are enough for a real server."""
 
 from __future__ import annotations
 

@@ -139,7 +139,12 @@ def test_a_header_and_a_form_say_what_is_meant(stage: Stage, body: str, version:
     ("body", "headers", "status", "reason"),
     [
         ('{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search"}}', {}, 200, ""),
-        ('{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "shell"}}', {}, 403, "tool_not_allowed"),
+        (
+            '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "shell"}}',
+            {},
+            403,
+            "tool_not_allowed",
+        ),
         (
             '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "search"}}',
             {"mcp_name": "shell"},

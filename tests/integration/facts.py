@@ -287,7 +287,8 @@ class Scene:
         self.facts = facts = Facts()
         self.live = LivePolicy(compile_policy({"p": policy.encode()}, PolicyContext()))
         epochs = facts.epochs(view)
-        self.recall = recall(epochs, Sink(), 50, self.clock)
+        freshen = view.freshen if view is not None else None
+        self.recall = recall(epochs.held, Sink(), 50, self.clock, freshen)
         self.sink = Sink()
         views = Views(
             keys=facts.keys,

@@ -17,7 +17,7 @@ from extauthz.clock import Instant, SystemClock
 from extauthz.model.restriction import Form, Mark
 from extauthz.server.freshness import Freshness
 from extauthz.server.stateview import StateView
-from extauthz.state import restrictions
+from extauthz.state import restriction_rows, restrictions
 from extauthz.state.restrictions import (
     FORGET_AFTER,
     apply_restrictions,
@@ -120,7 +120,7 @@ def test_steps_do_not_grow_with_the_table(tmp_path: Path) -> None:
 
 def test_without_its_index_looking_up_would_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control."""
-    monkeypatch.setattr(restrictions, "_SELECT", restrictions._SELECT + " NOT INDEXED")
+    monkeypatch.setattr(restrictions, "SELECT", restriction_rows.SELECT + " NOT INDEXED")
     steps = {}
     for rows in (FEW, 100):
         state = filled(tmp_path, rows)

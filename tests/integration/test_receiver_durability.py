@@ -17,6 +17,7 @@ import pytest
 
 from tests.integration.running import seconds_of_patience, settings
 from tests.integration.signalled import ALLOWED, POLICY, REVOKED, signal_settings
+from tests.integration.supervised import supervised
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import client, outcome_of
 from tests.simulators.keyhost import KeyHost
@@ -33,8 +34,10 @@ CARELESS: Final = "tests.simulators.careless_server"
 WATCHED: Final = "fsync,fdatasync,write,sendto,sendmsg,recvfrom,read"
 _SYNC: Final = re.compile(r"(\d+) +f(?:data)?sync\(\d+<([^>]*)>(?:\) += 0| <unfinished)")
 """A file is synced, or is about to be; the thread does nothing else before it is."""
-_ASKED: Final = re.compile(r'(\d+) .*"POST /events/')
-_CONFIRMED: Final = re.compile(r'(\d+) .*"HTTP/1\.1 202 ')
+PUSHED: Final = (re.compile(r'(\d+) .*"POST /events/'), re.compile(r'(\d+) .*"HTTP/1\.1 202 '))
+"""What the receiver reads, and how it confirms it."""
+HANDED_ON: Final = (re.compile(r'(\d+) .*"op\\":\\"event'), re.compile(r'(\d+) .*status\\":\\"accepted'))
+"""What the keeper's process reads from the receiver's, and how it confirms it."""
 
 
 @dataclass
@@ -129,13 +132,13 @@ def test_what_was_confirmed_survives_a_kill_right_after(place: Place) -> None:
 
 
 @contextmanager
-def watching(child: subprocess.Popen[bytes], into: Path) -> Iterator[None]:
+def watching(process: int, into: Path) -> Iterator[None]:
     """Write the system calls of all threads of a process into a file, from the block's beginning to its end.
 
     Where a process must not be watched, or strace is missing, this fails: `make tools` gets strace, and a container
     needs the capability SYS_PTRACE.
     """
-    command = ["strace", "-f", "-p", str(child.pid), "-e", f"trace={WATCHED}", "-s", "24", "-y", "-o", str(into)]
+    command = ["strace", "-f", "-p", str(process), "-e", f"trace={WATCHED}", "-s", "48", "-y", "-o", str(into)]
     with (into.with_suffix(".log")).open("wb+") as told:
         watcher = subprocess.Popen(command, stderr=told)
         try:
@@ -149,17 +152,18 @@ def watching(child: subprocess.Popen[bytes], into: Path) -> Iterator[None]:
             watcher.wait(SECONDS)
 
 
-def unsynced(calls: str) -> list[str]:
-    """Return each 202 that was sent by a thread which had not synced the state since it read the event."""
+def unsynced(calls: str, wire: tuple[re.Pattern[str], re.Pattern[str]]) -> list[bool]:
+    """Return for each confirmation whether its thread had not synced the state since it read the event."""
+    asked, confirmed = wire
     synced: dict[str, bool] = {}
-    found: list[str] = []
+    found: list[bool] = []
     for line in calls.splitlines():
-        if match := _ASKED.match(line):
+        if match := asked.match(line):
             synced[match[1]] = False
         elif (match := _SYNC.match(line)) and "/state.db" in match[2]:
             synced[match[1]] = True
-        elif (match := _CONFIRMED.match(line)) and not synced.get(match[1], False):
-            found.append(line)
+        elif match := confirmed.match(line):
+            found.append(not synced.get(match[1], False))
     return found
 
 
@@ -170,8 +174,24 @@ def test_the_state_is_synced_before_every_202(place: Place, program: str, *, car
     with place.serve(program) as server:
         receiver = server.receiver
         assert receiver
-        with watching(server.child, calls):
+        with watching(server.child.pid, calls):
             assert [server.revoke(f"synced-{number}") for number in range(5)] == [202] * 5
     seen = calls.read_text()
-    assert len([line for line in seen.splitlines() if _CONFIRMED.match(line)]) == 5, seen[-2000:]
-    assert len(unsynced(seen)) == (0 if careful else 5), seen[-2000:]
+    assert unsynced(seen, PUSHED) == [not careful] * 5, seen[-2000:]
+
+
+@pytest.mark.long
+def test_the_keepers_process_syncs_the_state_before_it_confirms(place: Place) -> None:
+    """With several processes: what the receiver's confirms, the keeper's had confirmed to it."""
+    calls = place.folder / "calls"
+    found = signal_settings(place.folder, place.transmitter, pushes=True, verify_every=None)
+    with supervised(place.folder, policy=POLICY, **found) as server:
+        where = re.search(r"events are taken +address=(\S+)", server.printed)
+        assert where, server.printed
+        with watching(server.pid_of("keeper"), calls):
+            for number in range(5):
+                named = {"format": "iss_sub", "iss": place.maker.issuer, "sub": f"person-{number}"}
+                event = place.transmitter.event(subject=named, now=time.time(), jti=f"event-of-{number}")
+                assert push(where[1], event).status == 202
+    seen = calls.read_text()
+    assert unsynced(seen, HANDED_ON) == [False] * 5, seen[-3000:]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extauthz.errors import SignalError
+from extauthz.model.restriction import Form
 from extauthz.signals.effects import READERS
 from extauthz.signals.event_token import EventToken, verify_event_token
 from extauthz.signals.events import Outcome, Reported, read_event
@@ -31,6 +32,7 @@ RULES = [
         tenants=("acme",), critical=frozenset({"org_unit", "user"}), sub_formats=frozenset({"email", "opaque"})
     ),
     stream_rules(issuers=(ISSUER, "https://b.example"), stream_id=""),
+    stream_rules(issuers=(ISSUER, "https://b.example"), tenants=("x", "acme")),
 ]
 
 texts = st.text(max_size=8) | st.sampled_from(
@@ -43,12 +45,17 @@ values = st.recursive(
 )
 formats = st.sampled_from([*FORMATS, "aliases", "ip-addresses", "complex", "badge"])
 members = st.sampled_from([*{name for names in FORMATS.values() for name in names}, "identifiers", "ip-addresses"])
-identifiers = st.builds(
+valid = st.sampled_from([{"format": name, **dict.fromkeys(needs, "x")} for name, needs in FORMATS.items()]) | st.builds(
+    lambda issuer, name: {"format": "iss_sub", "iss": issuer, "sub": name},
+    st.sampled_from([ISSUER, "https://b.example"]),
+    st.sampled_from(["x", "acme", "alice"]),
+)
+identifiers = valid | st.builds(
     lambda name, rest: {**rest, "format": name}, formats, st.dictionaries(members, texts | values, max_size=3)
-) | st.sampled_from([{"format": name, **dict.fromkeys(needs, "x")} for name, needs in FORMATS.items()])
+)
 parts = st.sampled_from(["user", "device", "session", "application", "tenant", "org_unit", "group"])
 subjects = identifiers | st.builds(
-    lambda named: {"format": "complex", **named}, st.dictionaries(parts, identifiers, max_size=4)
+    lambda named: {"format": "complex", **named}, st.dictionaries(parts, valid | identifiers, max_size=4)
 )
 payloads = st.dictionaries(
     st.sampled_from(
@@ -86,7 +93,7 @@ def test_any_signed_claims_are_read_or_refused(changes: dict[str, Any]) -> None:
     assert isinstance(found, Reported) or found in CODES
 
 
-@given(kinds, subjects | st.dictionaries(texts, values, max_size=3), payloads, st.integers(0, 2))
+@given(kinds, subjects | st.dictionaries(texts, values, max_size=3), payloads, st.integers(0, 3))
 def test_any_event_about_anybody_is_read_or_refused(
     kind: str, subject: Mapping[str, Any], payload: dict[str, Any], rules_number: int
 ) -> None:
@@ -104,7 +111,9 @@ def test_any_event_about_anybody_is_read_or_refused(
         assert each.event_at <= NOW + rules.leeway
         assert each.in_force or each.until is not None
         if rules.tenants:
-            assert {mark.value for mark in (each.mark, *each.also) if mark.form == "tenant"} <= set(rules.tenants)
+            tenants = {(mark.issuer, mark.value) for mark in (each.mark, *each.also) if mark.form is Form.TENANT}
+            assert {value for _, value in tenants} <= set(rules.tenants)
+            assert {issuer for issuer, _ in tenants} >= {each.mark.issuer}
 
 
 @given(kinds, subjects)

@@ -48,6 +48,7 @@ def _serve(end: socket.socket, behaviour: str, handover: Handover) -> None:
     for line in end.makefile("rb"):
         order = json.loads(line)
         if order["op"] == "stop" and behaviour != "deaf":
+            sys.stderr.write(f"stop {handover.name}\n")
             raise _StoppedError
         if order["op"] == "reload":
             sys.stderr.write(f"reload {handover.name}\n")

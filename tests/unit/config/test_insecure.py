@@ -42,6 +42,10 @@ PROFILE: dict[str, Any] = {"issuers": ["https://i"], "audience": "a"}
             "signals.streams[idp].keys.insecure_http",
         ),
         (
+            {"decision_points": {"pdp": {"url": "http://pdp/eval", "insecure_http": True}}},
+            "decision_points[pdp].insecure_http",
+        ),
+        (
             {"state": {"path": "s", "redis": {"url": "redis://r:6379", "insecure_plaintext": True}}},
             "state.redis.insecure_plaintext",
         ),
@@ -74,7 +78,7 @@ def test_every_insecure_switch_and_every_field_marked_weakens_is_covered() -> No
     """A new switch must be added here and to the sentences: its number is counted."""
     switches = dict.fromkeys(InsecureSettings.model_fields, True)
     assert len(weakenings(Settings.model_validate({"policy": ["p"], "insecure": switches}))) == len(switches)
-    assert reference_page().count("WEAKENS") == 9
+    assert reference_page().count("WEAKENS") == 10
 
 
 def test_settings_that_are_hardly_meant_are_noted() -> None:

@@ -220,11 +220,10 @@ def test_without_a_thread_a_connection_is_closed_and_its_place_free_again(
         raise error
 
     with receiving(tmp_path, desk, max_connections=1) as receiver:
-        for _ in range(3):
-            with monkeypatch.context() as patch:
-                patch.setattr(threading.Thread, "start", no_thread)
-                with connect(receiver) as connection:
-                    assert answer_or_nothing(connection) == b""
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", no_thread)
+            with connect(receiver) as connection:
+                assert answer_or_nothing(connection) == b""
         assert push(receiver.address, EVENT).status == 202
 
 

@@ -55,6 +55,34 @@ def port_of(url: str) -> str:
     return url.rpartition(":")[2]
 
 
+def test_hosts_of_streams_are_listed_as_far_as_they_are_called() -> None:
+    """A pushed stream with keys elsewhere calls only there; one that is verified calls its transmitter."""
+    issuer = {"issuer": "https://login.example", "keys": {"file": "keys.json"}}
+    authority = {"issuers": ["https://login.example"], "events": ["session-revoked"]}
+    push = {"push": {"authorization_file": "file"}}
+
+    def stream(name: str, **members: Any) -> dict[str, Any]:
+        base = {"name": name, "issuer": f"https://{name}.example", "audience": "us", "authority": authority}
+        return {**base, "keys": {"url": f"https://keys-{name}.example/"}, **members}
+
+    streams = [
+        stream("pushed", **push),
+        stream("verified", **push, verify_every=60, stream_id="s"),
+        stream("found", **push, keys={"discovery": True}),
+        stream("polled", poll={"url": "https://events.example/poll"}, keys={"file": "keys.json"}),
+    ]
+    settings = Settings.model_validate(
+        {"policy": ["p"], "issuers": [issuer], "state": {"memory": True}, "signals": {"streams": streams}}
+    )
+    assert rules_of(settings).hosts == {
+        "keys-pushed.example",
+        "verified.example",
+        "keys-verified.example",
+        "found.example",
+        "events.example",
+    }
+
+
 def test_only_listed_hosts_are_called() -> None:
     """Nothing else is even resolved; the refusal names the setting."""
     names = Names()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,24 @@ def fails(url: str, *, timeout: float = 5.0) -> str:
     with pytest.raises(FetchError) as problem:
         fetch(url, timeout=timeout)
     return str(problem.value)
+
+
+def test_a_document_can_be_sent_and_other_statuses_be_expected() -> None:
+    """JSON by POST, or by the method that is named; a status that was not named is no answer."""
+    with serving_bytes(response(b"made", status="201 Created")) as server:
+        ask = Ask(url=server.url, timeout=5.0, max_bytes=LIMIT, document={"a": 1}, statuses=frozenset({201}))
+        reply = EGRESS.fetch(ask)
+        assert (reply.status, reply.body) == (201, b"made")
+        EGRESS.fetch(replace(ask, method="PATCH"))
+        EGRESS.fetch(replace(ask, document=None, method="DELETE"))
+        with pytest.raises(FetchError, match="status 201"):
+            EGRESS.fetch(replace(ask, statuses=frozenset({200})))
+    post, patch, delete, _ = (head.lower() for head in server.requests)
+    assert post.startswith("post / ")
+    assert "content-type: application/json" in post
+    assert patch.startswith("patch / ")
+    assert delete.startswith("delete / ")
+    assert "content-type" not in delete
 
 
 def test_a_document_is_fetched_with_nothing_of_ours_but_the_path() -> None:

@@ -9,7 +9,7 @@ import pytest
 from extauthz.config.issuers import KeySettings
 from extauthz.errors import FetchError
 from extauthz.limits import MAX_JWKS_BYTES
-from extauthz.server.discovery import discovery_locations
+from extauthz.server.discovery import discovery_locations, ssf_locations
 from extauthz.server.keyorigin import KeyOrigin, Version, origin_of, refresh_interval
 from tests.simulators.clock import ManualClock
 from tests.simulators.documents import Documents
@@ -62,6 +62,22 @@ def test_discovery_locations_follow_both_standards(issuer: str, locations: list[
     """RFC 8414 section 3 and OpenID Connect Discovery section 4."""
     base = "https://as.example" + (":8443" if ":8443" in issuer else "")
     assert list(discovery_locations(issuer)) == [base + location for location in locations]
+
+
+def test_transmitters_have_their_metadata_in_places_of_their_own() -> None:
+    """SSF 1.0, and the name from before it; their keys are found by them alone."""
+    base = "https://idp.example/.well-known"
+    assert list(ssf_locations("https://idp.example/t1/")) == [
+        f"{base}/ssf-configuration/t1",
+        f"{base}/risc-configuration/t1",
+    ]
+    assert list(ssf_locations("https://[")) == []
+    documents = web(oauth=HONEST)
+    origin = origin_of(ISSUER, settings(), documents.fetch, ManualClock(), ssf_locations)
+    with pytest.raises(FetchError):
+        origin.load(thorough=True)
+    documents.pages[f"{ISSUER}/.well-known/ssf-configuration"] = HONEST
+    assert origin.load(thorough=True).document == b"keys"
 
 
 def test_an_issuer_that_is_no_url_has_no_discovery_document() -> None:

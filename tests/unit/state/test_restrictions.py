@@ -14,14 +14,14 @@ from extauthz.state.changes import read_numbers
 from extauthz.state.restrictions import (
     FORGET_AFTER,
     collect,
+    count_in_force,
     count_restrictions,
-    is_sealed,
     lift,
     list_restrictions,
     read_changed_marks,
     read_since,
-    seal_restriction,
 )
+from extauthz.state.restriction_rows import is_sealed, seal_restriction
 from extauthz.state.seal import Seal
 from tests.simulators.barestate import BOB, HOUR, restriction
 from tests.simulators.tokens import ISSUER, NOW
@@ -247,6 +247,18 @@ def test_what_can_be_forgotten_goes_in_bites_and_is_noted(state: BareState) -> N
     assert read_changed_marks(state.query, 6, 9) == (7, None)
     assert read_changed_marks(state.query, 7, 9) == (7, ())
     assert state.apply(restriction()).number == 8
+
+
+def test_what_is_in_force_is_counted_by_form_and_effect(state: BareState) -> None:
+    """Neither what is lifted nor what is over."""
+    state.apply(restriction(), restriction(EVE), restriction(ACME, until=None), restriction(LAPTOP))
+    unlifted(state, restriction(EVE))
+    assert count_in_force(state.query, Instant(NOW)) == {
+        ("subject", "revoked"): 1,
+        ("tenant", "revoked"): 1,
+        ("device", "revoked"): 1,
+    }
+    assert count_in_force(state.query, LATER) == {("tenant", "revoked"): 1}
 
 
 def test_lists_are_narrowed_and_bounded(state: BareState) -> None:

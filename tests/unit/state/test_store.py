@@ -212,6 +212,12 @@ def test_a_locked_file_is_said_to_be_locked(tmp_path: Path, monkeypatch: pytest.
     open_store(path)
 
 
+def test_a_file_system_that_cannot_hold_the_log_is_refused(file: Path) -> None:
+    """SQLite answers with the mode that it could have; in memory, for example, there is no log."""
+    with memory_state() as connection, pytest.raises(StateError, match="its file system cannot hold it; put it on a"):
+        store._use_log(file, connection)
+
+
 def test_a_transaction_is_all_or_nothing() -> None:
     """Whatever ends it; the connection can be used further."""
     with memory_state() as connection:
