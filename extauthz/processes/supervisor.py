@@ -112,7 +112,7 @@ class Supervisor:
         for number in _TELLING:
             signal.signal(number, lambda *_: None)  # Which one arrives is read from the socket.
         with ExitStack() as undo:
-            undo.callback(self._kill)
+            undo.callback(self.close)
             metrics = self._open_metrics()
             if metrics is not None:
                 metrics.start()
@@ -125,6 +125,13 @@ class Supervisor:
             self._look_after()
             return self._stop()
 
+    def close(self) -> None:
+        """End everybody who still runs, and let go of everything; `run` does so at its end."""
+        self._kill()
+        signal.set_wakeup_fd(-1)
+        for file in (self._turn, self._woken, self._wakes):
+            file.close()
+
     @property
     def _wards(self) -> list[Ward]:
         return [*self._keepers, *self._workers, *self._receivers]
@@ -132,10 +139,9 @@ class Supervisor:
     def _start(self, stage: Sequence[Ward]) -> int | None:
         """Start some of them, and wait until they are up; return the exit code where that is not to be."""
         while not all(ward.is_up for ward in stage):
-            if signal.SIGHUP in (told := self._wait(stage)) or not told:
-                self._tick(stage)
-            else:
+            if any(number != signal.SIGHUP for number in self._wait(stage)):
                 return self._stop()
+            self._tick(stage)
             failed = [ward for ward in stage if ward.restarts]
             if failed:
                 _log.error("the server cannot start", because=[ward.name for ward in failed])

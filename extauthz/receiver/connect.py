@@ -144,12 +144,20 @@ def settings_of(connected: Connected, metadata: TransmitterMetadata, wish: Wish)
     if metadata.critical_subject_members:
         entry["critical_subject_members"] = list(metadata.critical_subject_members)
     if metadata.verification_endpoint:
-        entry["verify_every"] = max(_VERIFY_EVERY, stream.min_verification_interval)
+        entry["verify_every"] = _verify_every(stream)
     document: dict[str, Any] = {"signals": {"streams": [entry]}}
     others = sorted(set(_hosts(metadata, stream)) - {urlsplit(metadata.issuer).hostname})
     if others:
         document["egress"] = {"hosts": others}
     return document
+
+
+def _verify_every(stream: StreamConfiguration) -> float:
+    """Return how often to ask: as often as is of use and the transmitter bears, and before it thinks that we are gone."""
+    wanted = _VERIFY_EVERY
+    if stream.inactivity_timeout:
+        wanted = min(wanted, stream.inactivity_timeout / 2)
+    return max(wanted, stream.min_verification_interval, 1.0)
 
 
 def _delivery(stream: StreamConfiguration, wish: Wish) -> dict[str, Any]:

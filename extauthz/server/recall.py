@@ -128,7 +128,7 @@ class Recall:
         freshen: looks for changes that nobody tells of; None where reading epochs does that.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 — what it holds against what, and where
+    def __init__(
         self,
         epochs: EpochView,
         records: RecordSink,

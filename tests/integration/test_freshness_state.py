@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from extauthz.clock import Instant
+from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.identity.restrictions import EVERYBODY
 from extauthz.model.restriction import Effect, Form, Mark
 from extauthz.model.state import StateName
 from extauthz.server.recall import Recall
-from tests.integration.facts import NoEpochs, NoTime
-from tests.integration.state_facts import MACHINE, RUNNER, STREAM, TARGETS, WORKLOAD, Stage, asked
+from tests.integration.facts import EDGE, MAKER, NoEpochs, NoTime
+from tests.integration.state_facts import MACHINE, MINE, RUNNER, STREAM, TARGETS, WORKLOAD, Stage, asked
+from tests.simulators.envoy_messages import check_request
+from tests.simulators.grpc_client import outcome_of
 from tests.simulators.statefile import STALENESS, restriction
 from tests.simulators.tokens import ISSUER, NOW
 
@@ -303,3 +306,29 @@ def test_a_forged_row_opens_nothing(stage_of: Callable[..., Stage]) -> None:
     stage.file.forge("UPDATE changes SET number = 100")
     assert stage.ask(asked()) == "identity_quarantined"
     assert stage.ask(asked("/posture/7", MACHINE)) == "posture_missing"
+
+
+def test_one_look_serves_a_batch_and_none_is_older_than_its_questions(stage_of: Callable[..., Stage]) -> None:
+    """What was revoked before a question was there is in force for it, whatever was looked at before."""
+    stage = stage_of()
+    tokens = [MAKER.mint(lifetime=2000, **MINE | {"jti": f"t-{number}", "sid": "s-1"}) for number in range(3)]
+    batch = [check_request(raw_headers=True, **asked(token=token)) for token in tokens]
+    looks: list[int] = []
+    stage.recall._freshen = lambda: looks.append(stage.view.freshen())
+
+    def answers() -> list[str]:
+        """Return the answers to a batch that was there a moment ago."""
+        there = stage.clock.monotonic()
+        stage.clock.elapsed += 0.001
+        found = [stage.checker.try_check(raw, EDGE, asked=there) for raw in batch]
+        return [outcome_of(CheckResponse.FromString(each))[1] for each in found if isinstance(each, bytes)]
+
+    for _ in range(3):
+        assert answers() == ["allowed"] * 3
+    looks.clear()
+    assert answers() == ["allowed"] * 3
+    assert len(looks) == 1
+    stage.file.restrict(restriction(TARGETS[Form.SESSION]))
+    assert answers() == ["session_revoked"] * 3
+    stage.file.lift(restriction(TARGETS[Form.SESSION]))
+    assert answers() == ["allowed"] * 3

@@ -30,11 +30,13 @@ class ScriptedDesk:
         says: what it says about an event.
         heard: stream and event, in order.
         gate: it says nothing before this is set; set from the start.
+        arrived: released for each event.
     """
 
     says: Callable[[str], Word] = field(default=lambda _: TAKEN)
     heard: list[tuple[str, str]] = field(default_factory=list)
     gate: threading.Event = field(default_factory=threading.Event)
+    arrived: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
     def __post_init__(self) -> None:
         """Let events through."""
@@ -43,5 +45,6 @@ class ScriptedDesk:
     def hear(self, stream: str, token: str) -> Word:
         """Say what the test wants."""
         self.heard.append((stream, token))
+        self.arrived.release()
         self.gate.wait(20)
         return self.says(token)

@@ -216,3 +216,18 @@ def test_a_state_file_that_cannot_be_used_ends_with_2(keys: Keys) -> None:
         done = keys.run(*command)
         assert (done.exit_code, done.stdout) == (2, "")
         assert f"{keys.state}: everybody on this machine may open it" in done.stderr
+
+
+def test_a_forged_key_is_listed_as_such_and_never_becomes_one_of_ours(keys: Keys) -> None:
+    """It cannot be replaced, which would seal what was forged; it can be revoked."""
+    wanted = id_of(keys.create())
+    with closing(connect(keys.state, wait=1)) as connection:
+        connection.execute("UPDATE api_keys SET subject = 'root'")
+    assert [(key["key_id"], key["status"]) for key in keys.listed()] == [(wanted, "forged")]
+    assert "forged" in keys.run("list").stdout
+    done = keys.run("rotate", wanted)
+    assert done.exit_code == 1
+    assert "was not written by us; revoke it, and make a new one" in done.stderr
+    assert len(keys.listed("--all")) == 1
+    assert keys.run("revoke", wanted).exit_code == 0
+    assert keys.listed()[0]["status"] == "forged"

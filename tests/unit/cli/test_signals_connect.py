@@ -328,6 +328,20 @@ def test_status_of_what_is_not_agreed_says_so(line: Line) -> None:
     assert line.status(file).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("shortest", "inactivity", "every"),
+    [(0, 0, 300.0), (900, 0, 900.0), (0, 100, 50.0), (90, 100, 90.0), (0, 0.5, 1.0)],
+)
+def test_verification_is_proposed_as_the_transmitter_bears_it(
+    line: Line, shortest: float, inactivity: float, every: float
+) -> None:
+    """Not too often, and before it would pause a stream on which we do not ask."""
+    line.push()
+    configuration = line.transmitter.streams[STREAM_ID].configuration
+    configuration |= {"min_verification_interval": shortest, "inactivity_timeout": inactivity}
+    assert yaml.safe_load(line.push().stdout)["signals"]["streams"][0]["verify_every"] == every
+
+
 def test_the_events_that_are_asked_for_are_named_by_uri(line: Line) -> None:
     """As CAEP and RISC name them."""
     seen: list[Any] = []

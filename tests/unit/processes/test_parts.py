@@ -25,7 +25,7 @@ from tests.simulators.tokens import ISSUER, TokenMaker
 from tests.simulators.transmitter import Transmitter, push
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from extauthz.processes.part import Part, Report
@@ -51,8 +51,12 @@ class Parts:
         """Start a part as its process would."""
         whole = Settings.model_validate(self.document)
         handover = Handover(kind=kind, settings=whole, parent=0, channel=0, turn=self.turn, **told)
-        make = {"worker": worker.make_part, "keeper": keeper.make_part, "receiver": receiver.make_part}[kind]
-        self.running[handover.name] = part = make(handover)
+        make: dict[str, Callable[[Handover], Part]] = {
+            "worker": worker.make_part,
+            "keeper": keeper.make_part,
+            "receiver": receiver.make_part,
+        }
+        self.running[handover.name] = part = make[kind](handover)
         return part.start()
 
     def ask_link(self, name: str, **message: Any) -> dict[str, Any]:

@@ -40,7 +40,6 @@ def signals_as_before() -> Iterator[None]:
     numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
     before = [signal.getsignal(number) for number in numbers]
     yield
-    signal.set_wakeup_fd(-1)
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
@@ -158,7 +157,7 @@ def test_it_tells_who_is_ready_and_why_not(capfd: pytest.CaptureFixture[str]) ->
 
 def test_metrics_can_be_off() -> None:
     """Then nothing listens for them."""
-    supervised = supervisor(telemetry={"metrics": None})
+    supervised = supervisor(telemetry={"metrics": None}, state=None, signals={}, server={"workers": 1})
     assert told(supervised, lambda: seconds_of_patience(lambda: supervised.readiness.ready)) == 0
 
 
@@ -177,3 +176,4 @@ def test_the_receiver_learns_no_secret() -> None:
     assert (known.proxies, known.state, known.issuers) == ((), None, ())
     assert known.signals.streams[0].name == "idp"
     assert supervised._workers[0]._handover.settings.proxies
+    supervised.close()

@@ -239,6 +239,16 @@ def test_a_poll_that_was_held_too_long_is_followed_by_one_that_is_not_held(polli
     held = False
 
 
+def test_a_transmitter_that_never_answers_is_asked_for_an_answer_and_then_left_alone(polling: Polling) -> None:
+    """The time for one poll ends it, whatever the transmitter does."""
+    polling.settings = polling.settings.model_copy(update={"timeout": 0.2})
+    polling.clock.monotonic = SystemClock().monotonic  # type: ignore[method-assign]  # this one has to pass by itself
+    polling.poller = polling.again()
+    polling.transmitter.feel(Mood.NEVER)
+    assert polling.steps(3) == [0.0, 1.0, 2.0]
+    assert [poll["returnImmediately"] for poll in polling.transmitter.polls] == [False, True, True]
+
+
 def test_a_poll_that_was_held_open_is_followed_at_once(polling: Polling) -> None:
     """The interval counts from its beginning."""
 
@@ -264,8 +274,8 @@ def test_a_poll_is_held_until_there_is_something(polling: Polling) -> None:
     polling.transmitter.hold = 20
     thread = threading.Thread(target=polling.poller.step)
     thread.start()
-    while not polling.transmitter.polls:
-        pass
+    with polling.transmitter.changed:
+        assert polling.transmitter.changed.wait_for(lambda: polling.transmitter.polls, 20)
     event = polling.transmitter.event()
     polling.transmitter.offer(event)
     thread.join(5)

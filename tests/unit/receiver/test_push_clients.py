@@ -98,8 +98,8 @@ def test_more_connections_than_allowed_are_closed(tmp_path: Path, desk: Scripted
         with first, second:
             for connection in (first, second):
                 connection.sendall(f"{HEAD}content-length: {len(EVENT)}\r\n\r\n{EVENT}".encode())
-            while len(desk.heard) < 2:
-                pass
+            assert desk.arrived.acquire(timeout=20)
+            assert desk.arrived.acquire(timeout=20)
             with connect(receiver) as third:
                 assert answer_or_nothing(third) == b""
             desk.gate.set()
@@ -125,8 +125,7 @@ def test_stopping_lets_what_is_under_way_end(tmp_path: Path, desk: ScriptedDesk)
         assert receiver.check(within=5.0) == ""
         assert receiver.check(within=-1.0) == "the receiver accepts no connections"
         connection.sendall(f"{HEAD}content-length: {len(EVENT)}\r\n\r\n{EVENT}".encode())
-        while not desk.heard:
-            pass
+        assert desk.arrived.acquire(timeout=20)
         threading.Timer(0.1, desk.gate.set).start()
         receiver.stop()
         assert status_of(read_all(connection)) == 202
@@ -141,8 +140,7 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path, desk: ScriptedDesk) -> 
     desk.gate.clear()
     with receiving(tmp_path, desk, max_connections=1) as receiver, connect(receiver) as connection:
         connection.sendall(f"{HEAD}content-length: {len(EVENT)}\r\n\r\n{EVENT}".encode())
-        while not desk.heard:
-            pass
+        assert desk.arrived.acquire(timeout=20)
         receiver.stop(drain=0.05)
 
 

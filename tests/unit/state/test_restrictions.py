@@ -11,6 +11,7 @@ import pytest
 from extauthz.clock import Instant
 from extauthz.model.restriction import Effect, Form, Mark, Restriction
 from extauthz.state.changes import read_numbers
+from extauthz.state.restriction_rows import is_sealed, seal_restriction
 from extauthz.state.restrictions import (
     FORGET_AFTER,
     collect,
@@ -21,7 +22,6 @@ from extauthz.state.restrictions import (
     read_changed_marks,
     read_since,
 )
-from extauthz.state.restriction_rows import is_sealed, seal_restriction
 from extauthz.state.seal import Seal
 from tests.simulators.barestate import BOB, HOUR, restriction
 from tests.simulators.tokens import ISSUER, NOW
