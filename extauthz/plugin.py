@@ -6,10 +6,10 @@ A distribution offers a kind under the entry-point group `extauthz.requirements`
 1. When a policy is loaded, `compile` gets what the policy gives the requirement, and returns a check, or refuses.
 2. At each decision for which the rule applies, the check gets the facts that the kind reads, and answers.
 
-A check is synchronous and a function of its arguments: it runs on the path of a request, in several threads at the same
-time. One that waits for others (a database, a network) says so by `waits = True` on its kind: it then runs aside, within
-the deadline of the decision, and what does not answer in time denies. Every other one looks only at what is in memory.
-It never sees the request or the credential, only facts by name.
+A check is synchronous and a function of its arguments: it runs on the path of a request, in several threads at the
+same time. One that waits for others (a database, a network) says so by `waits = True` on its kind: it then runs aside,
+within the deadline of the decision, and what does not answer in time denies. Every other one looks only at what is in
+memory. It never sees the request or the credential, only facts by name.
 Whatever it raises, and anything that is not one of the three answers, denies.
 """
 

@@ -159,7 +159,12 @@ class ReceiverSettings(Section):
     address: str = Field(default="127.0.0.1:9290", description="`HOST:PORT`, behind your TLS, or with `certificate`.")
     certificate: Path | None = Field(default=None, description="PEM file: our certificate and its chain.")
     key: Path | None = Field(default=None, description="PEM file: our private key.")
-    max_connections: int = Field(default=64, ge=1, le=4096, description="Connections at once; more are closed.")
+    max_connections: int = Field(
+        default=64,
+        ge=1,
+        le=4096,
+        description="Connections at once; the one that has been sending for longest makes room.",
+    )
 
     @model_validator(mode="after")
     def _both(self) -> ReceiverSettings:

@@ -63,6 +63,7 @@ def play(stage: SituationStage, situation: Situation) -> Iterator[Moment]:
         return
     stage.swap_policy(to_policy(situation, stage.stage.issuer.url, asks[0].case.at, SystemClock().now()))
     player = _Player(stage, situation)
+    player.begin_a_second()  # Whatever was ended by the situation before was issued earlier.
     try:
         for step in situation.steps:
             yield player.ask(step) if isinstance(step, AskStep) else player.act(step)
@@ -77,6 +78,11 @@ class _Player:
         self._clock = SystemClock()
         self._pause = threading.Event()
         self._tokens: list[tuple[Identity, str]] = []
+
+    def begin_a_second(self) -> None:
+        """Wait for the next second: tokens say theirs in whole ones, and what was issued in this one counts as before."""
+        now = self._clock.now()
+        self._pause.wait(floor(now) + 1 - now)
 
     def ask(self, step: AskStep) -> Moment:
         case = step.case
@@ -104,9 +110,7 @@ class _Player:
         if known and not anew:
             return known
         if known:
-            # A token says its time of issue in whole seconds, and one of this second counts as issued before.
-            now = self._clock.now()
-            self._pause.wait(floor(now) + 1 - now)
+            self.begin_a_second()
             self._tokens = [(identity, token) for identity, token in self._tokens if identity != case.identity]
         issuer = self._stage.stage.issuer
         token = issuer.sign(to_claims(issuer.issuer, case, case.identity, self._clock.now()))

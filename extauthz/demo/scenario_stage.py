@@ -66,7 +66,7 @@ class SituationStage:
         self._policy.write_text("{}")
         self._registry = folder / "registry.yaml"
         self._registry.write_bytes(NO_REGISTRY)
-        self.stage = Stage(Script(root=root, folder=folder, change_settings=self._settle))
+        self.stage = Stage(Script(root=root, folder=folder, signals=True, change_settings=self._settle))
         self._clock = SystemClock()
 
     def act(self, situation: Situation) -> Iterator[Scene]:

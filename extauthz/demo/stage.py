@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import socket
 import sys
+import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +39,9 @@ _LEFTOVERS: Final = (
     *(f"state.db{end}" for end in ("", "-wal", "-shm", ".key")),
 )
 """Files of an earlier run."""
+
+_LONGEST_RUN_DIR: Final = 80
+"""Bytes; a Unix socket's whole path has at most 107 (`unix(7)`)."""
 
 _START_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 1.0
@@ -73,6 +78,7 @@ class Script:
         engine: which gRPC engine serves, as in the settings.
         change_settings: a last word on the settings of `extauthz serve`, in place.
         change_bootstrap: a last word on Envoy's bootstrap, in place.
+        signals: whether extauthz hears security events of the issuer's.
         ready: whether to wait until extauthz says that it serves, or only until it answers.
     """
 
@@ -84,6 +90,7 @@ class Script:
     engine: str = "auto"
     change_settings: Callable[[dict[str, Any]], object] = lambda _settings: None
     change_bootstrap: Callable[[dict[str, Any]], object] = lambda _bootstrap: None
+    signals: bool = False
     ready: bool = True
 
 
@@ -115,7 +122,7 @@ class Stage:
         check_port: where extauthz listens for Envoy.
         metrics_port: where extauthz shows its metrics.
         run_dir: where the running extauthz is asked for things by its commands.
-        transmitter: sends security events to extauthz.
+        transmitter: sends security events to extauthz, where the script has it hear them.
         records: the file of decision records.
     """
 
@@ -131,7 +138,7 @@ class Stage:
         self.upstream = Upstream(port=script.ports.upstream)
         self.check_port = script.ports.extauthz or find_free_port()
         self.metrics_port = script.ports.metrics or find_free_port()
-        self.run_dir = self.folder / "run"
+        self.run_dir = _to_run_dir(self.folder)
         self.transmitter = Transmitter(self.issuer, self.folder, find_free_port())
         self.extauthz = self._to_server()
         self.tls = make_certificates(self.folder / "tls", SystemClock().now())
@@ -174,6 +181,8 @@ class Stage:
     def stop(self) -> None:
         """End everything, last started first."""
         self._running.close()
+        if self.run_dir.parent != self.folder:
+            shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def _is_up(self) -> bool:
         found = find_health(f"127.0.0.1:{self.check_port}", _PROBE_SECONDS)
@@ -190,7 +199,8 @@ class Stage:
         settings["records"]["path"] = str(self.records)
         settings["telemetry"]["metrics"] = f"127.0.0.1:{self.metrics_port}"
         settings["state"] = {"path": str(self.folder / "state.db")}
-        settings["signals"] = self.transmitter.to_settings()
+        if self.script.signals:
+            settings["signals"] = self.transmitter.to_settings()
         settings["server"] = {"engine": self.script.engine, "run_dir": str(self.run_dir)}
         self.script.change_settings(settings)
         path = self.folder / "settings.yaml"
@@ -210,6 +220,14 @@ class Stage:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _to_run_dir(folder: Path) -> Path:
+    """Return where sockets go: in `folder`, or in one with a short name where theirs would be too long."""
+    inside = folder / "run"
+    if len(os.fsencode(inside)) <= _LONGEST_RUN_DIR:
+        return inside
+    return Path(tempfile.gettempdir()) / f"extauthz-{secrets.token_hex(8)}"
 
 
 def find_free_port() -> int:

@@ -236,14 +236,24 @@ class Keeper:
                 self._remember(writing, action, done, subject=subject)
         return self._receipts.finish(action, done, started, subject=subject)
 
-    def note(self, action: Action, outcome: str, *, subject: str = "", detail: str = "") -> bool:
+    def note(
+        self, action: Action, outcome: str, *, subject: str = "", detail: str = "", keep: float | None = None
+    ) -> bool:
         """Write down something that was heard and has no effect; return whether it is new.
+
+        Args:
+            action: what it is.
+            outcome: what became of it, in a word.
+            subject: whom it is about, for people.
+            detail: what else is to be said, for people.
+            keep: seconds until it can be forgotten; as long as what is revoked when None.
 
         Raises:
             StateError: it could not be made durable.
         """
+        until = Instant(self._clock.now() + (self._settings.keep_revocations if keep is None else keep))
         with self.writing() as writing:
-            new = self._remember(writing, action, Done(0, outcome), subject=subject, detail=detail)
+            new = signals.remember(writing.connection, action, outcome, detail, subject, 0, until)
         self._receipts.tell(action, outcome if new else "known", subject=subject, detail=detail)
         return new
 

@@ -43,6 +43,11 @@ _log = structlog.get_logger(__name__)
 KEY_SECONDS: Final = 3.0
 """How long an event waits for a newer look at the keys of its transmitter."""
 
+ROUTINE_SECONDS: Final = 3600.0
+"""How long events are kept that are heard all the time and take nothing away; a transmitter may tell of every use of a
+session. Heard again later, they do no harm."""
+
+_ROUTINE: Final = frozenset({Outcome.NOTED, Outcome.STREAM})
 _LABELS: Final = frozenset({*KINDS.values(), *(kind for kind, _ in READERS.values())})
 _ALARMING: Final = frozenset({Outcome.OUTSIDE_AUTHORITY, Outcome.DISCARDED, Outcome.NOT_APPLICABLE})
 
@@ -74,7 +79,9 @@ class EffectKeeper(Protocol):
         """Put restrictions in force, or hold them; once for each action."""
         ...
 
-    def note(self, action: Action, outcome: str, *, subject: str = "", detail: str = "") -> bool:
+    def note(
+        self, action: Action, outcome: str, *, subject: str = "", detail: str = "", keep: float | None = None
+    ) -> bool:
         """Write down what has no effect; return whether it is new."""
         ...
 
@@ -221,7 +228,8 @@ class SignalDesk:
             return self._carry_out(stream, action, reported)
         if reported.outcome is Outcome.STREAM:
             self._take_news(rules, reported)
-        new = self._keeper.note(action, reported.outcome, subject=reported.subject, detail=_detail(reported))
+        keep = ROUTINE_SECONDS if reported.outcome in _ROUTINE else None
+        new = self._keeper.note(action, reported.outcome, subject=reported.subject, detail=_detail(reported), keep=keep)
         outcome = str(reported.outcome) if new else "known"
         self._count(rules.name, reported.kind, outcome)
         if new and reported.outcome in _ALARMING:

@@ -153,7 +153,7 @@ def settings_of(connected: Connected, metadata: TransmitterMetadata, wish: Wish)
 
 
 def _verify_every(stream: StreamConfiguration) -> float:
-    """Return how often to ask: as often as is of use and the transmitter bears, and before it thinks that we are gone."""
+    """Return how often to ask, in seconds: no more often than the transmitter bears, and before it thinks us gone."""
     wanted = _VERIFY_EVERY
     if stream.inactivity_timeout:
         wanted = min(wanted, stream.inactivity_timeout / 2)

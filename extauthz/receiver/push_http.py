@@ -1,7 +1,8 @@
 """One connection of the push endpoint (RFC 8935): read one request, hand the event over, answer.
 
-1. One request for each connection, within a time and a number of bytes; a number of connections at once. So nobody's
-   request can be taken for a part of another's, whatever stands before us and however it reads HTTP.
+1. One request for each connection, within a time and a number of bytes; a number of connections at once, of which the
+   one that has been sending for longest makes room for the next. So nobody's request can be taken for a part of
+   another's, whatever stands before us and however it reads HTTP, and who is slow on purpose keeps nobody out.
 2. `POST /events/NAME`, HTTP/1.1. Whoever has the wrong `Authorization` learns that and no more: status 400 and
    `authentication_failed`, as in the RFC's examples.
 3. `application/secevent+jwt`, with a length or in chunks, up to `MAX_EVENT_TOKEN_BYTES`.
@@ -50,6 +51,8 @@ RETRY_SECONDS: Final = 5
 """When to send an event again that could not be taken."""
 
 _LINGER_SECONDS: Final = 1.0
+_ROOM_SECONDS: Final = 0.05
+"""How long a connection waits for the place of one that was closed for it."""
 _PREFIX: Final = "/events/"
 _MEDIA_TYPE: Final = "application/secevent+jwt"
 _LENGTH: Final = re.compile(r"[0-9]{1,9}")
@@ -88,7 +91,7 @@ class PushServer(ThreadingHTTPServer):
 
     Args:
         place: where to listen.
-        most: connections at once; more are closed.
+        most: connections at once.
         terms: for what they ask.
         tls: None for plaintext.
     """
@@ -103,6 +106,8 @@ class PushServer(ThreadingHTTPServer):
         self._tls = tls
         self._most = most
         self._places = threading.BoundedSemaphore(most)
+        self._lock = threading.Lock()
+        self._sending: dict[int, socket.socket] = {}
         self._looked_at = terms.clock.monotonic()
         super().__init__((place.host, place.port), _Handler)
 
@@ -115,10 +120,12 @@ class PushServer(ThreadingHTTPServer):
         return self.terms.clock.monotonic() - self._looked_at
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Serve a connection on a thread of its own; close it when there are too many."""
+        """Serve a connection on a thread of its own; close it when there are too many whose events are being taken."""
         if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
+            self._close_slowest()
+            if not self._places.acquire(timeout=_ROOM_SECONDS):
+                self.shutdown_request(request)
+                return
         try:
             super().process_request(request, client_address)
         except (OSError, RuntimeError):
@@ -139,6 +146,23 @@ class PushServer(ThreadingHTTPServer):
             return
         with self._tls.context().wrap_socket(request, server_side=True, do_handshake_on_connect=False) as wrapped:
             super().finish_request(wrapped, client_address)
+
+    def sends(self, connection: socket.socket) -> None:
+        """Note that a client has begun to send."""
+        with self._lock:
+            self._sending[id(connection)] = connection
+
+    def has_sent(self, connection: socket.socket) -> None:
+        """Note that a client has sent everything, or will be heard no more."""
+        with self._lock:
+            self._sending.pop(id(connection), None)
+
+    def _close_slowest(self) -> None:
+        """Let the client go that has been sending for longest."""
+        with self._lock, contextlib.suppress(OSError, StopIteration):
+            slowest = self._sending.pop(next(iter(self._sending)))
+            # Not by the method of a TLS connection, which another thread may be using just now.
+            socket.socket.shutdown(slowest, socket.SHUT_RDWR)
 
     def drain(self, seconds: float) -> None:
         """Wait until no connection is served any more, or the time is over."""
@@ -172,6 +196,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._awaits_continue = False
         self._unread = False
         """Whether it was answered before all of it was read."""
+        self.server.sends(self.connection)
+
+    def finish(self) -> None:
+        """Let the client go."""
+        self.server.has_sent(self.connection)
+        super().finish()
 
     def handle(self) -> None:
         """Answer one request. A client that is late, or leaves, is let go without an answer."""
@@ -226,6 +256,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = self._read_body()
             self._unread = False
+            self.server.has_sent(self.connection)
             return body.decode("ascii")
         except UnicodeDecodeError:
             self._refuse("invalid_request", "The body is not a compact security event token.")

@@ -84,17 +84,22 @@ class Verifier:
         Raises:
             FetchError: it cannot be reached, or is not believed.
         """
-        stream = self._stream
         errand = Errand(self._fetch, self._clock, REQUEST_SECONDS, plain_http=False)
-        metadata = load_metadata(stream.issuer, errand)
-        transmitter = Transmitter(metadata, self._fetch, _token_file_of(stream), REQUEST_SECONDS)
-        self._shortest = transmitter.read_stream(stream.stream_id).min_verification_interval
-        status, reason = transmitter.read_status(stream.stream_id)
-        if status != ENABLED:
-            _log.error(
-                "a stream is not enabled; nothing is reported on it", stream=stream.name, status=status, why=reason
-            )
+        metadata = load_metadata(self._stream.issuer, errand)
+        transmitter = Transmitter(metadata, self._fetch, _token_file_of(self._stream), REQUEST_SECONDS)
+        try:
+            self._look_at_stream(transmitter)
+        except FetchError as error:
+            # Some have fewer endpoints, or show less to us; being asked for verification is another matter.
+            _log.info("a stream cannot be looked at", stream=self._stream.name, problem=str(error))
         return transmitter
+
+    def _look_at_stream(self, transmitter: Transmitter) -> None:
+        name, stream_id = self._stream.name, self._stream.stream_id
+        status, reason = transmitter.read_status(stream_id)
+        if status != ENABLED:
+            _log.error("a stream is not enabled; nothing is reported on it", stream=name, status=status, why=reason)
+        self._shortest = transmitter.read_stream(stream_id).min_verification_interval
 
 
 def _token_file_of(stream: StreamSettings) -> Path | None:

@@ -19,6 +19,8 @@ from extauthz.cli.problems import EXIT_CONFIG
 from extauthz.cli.receipts import EXIT_HELD, EXIT_UNCONFIRMED
 from extauthz.cli.revoke import MOST_UNASKED
 from extauthz.cli.targets import mark_of
+from extauthz.config.state import StateSettings
+from extauthz.keeper.receipts import CONFIRM_SECONDS, REPLICA_SECONDS
 from extauthz.model.reason import Reason
 from extauthz.model.restriction import Form
 from tests.house.tree import ROOT
@@ -78,6 +80,13 @@ def test_the_record_is_one() -> None:
     words = set(schema["properties"]["outcome"]["enum"])
     told = PAGE[PAGE.index("`outcome` is") :].split("Metrics")[0]
     assert words <= set(re.findall(r"`(\w+)`", told))
+
+
+def test_times() -> None:
+    """How long things take at most is what the code waits, and what the settings say."""
+    assert f"{CONFIRM_SECONDS:g} seconds; then for other machines {REPLICA_SECONDS:g} seconds more" in PAGE
+    default = StateSettings.model_fields["max_staleness"].default
+    assert f"`state.max_staleness`: {default:g} seconds" in PAGE
 
 
 def test_figures_and_codes() -> None:

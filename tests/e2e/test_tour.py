@@ -39,6 +39,9 @@ def test_demo_command_passes(envoy_file: str, engine: str, tmp_path: Path) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"{len(TOUR)} of {len(TOUR)} answers as expected" in done.stdout
     assert "WRONG" not in done.stdout
+    assert re.search(
+        r"revoked client reporting of http://.*\n  in force on 1/1 workers after [0-9.]+ m?s;", done.stdout
+    )
     assert f"engine     {engine}" in (tmp_path / "extauthz.log").read_text()
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
     assert len(records) >= len(TOUR)

@@ -19,6 +19,7 @@ from tests.simulators.tokens import ISSUER, NOW
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from extauthz.identity.rules import Profile
     from extauthz.model.state import StateName
     from extauthz.ports import RestrictionSource
 
@@ -79,6 +80,12 @@ TARGETS = {
 RUNNER = Mark(Form.SUBJECT, ISSUER, "deployer")
 
 
+def profiles() -> dict[str, Profile]:
+    """Return the profile of the callers, whose tokens name a device."""
+    mapping = MappingRules(device=FromClaim("device"))
+    return {"default": replace(profile(issuer_rules(mapping=mapping)), name="default")}
+
+
 class Stage(Scene):
     """A scene with a state file.
 
@@ -96,12 +103,10 @@ class Stage(Scene):
         clock = ManualClock()
         self.file = StateFile(folder / "state.db", clock)
         self.view = self.file.view(*streams)
-        mapping = MappingRules(device=FromClaim("device"))
-        default = replace(profile(issuer_rules(mapping=mapping)), name="default")
         super().__init__(
             recall,
             policy=POLICY,
-            profiles={"default": default},
+            profiles=profiles(),
             view=self.view,
             restrictions=restrictions,
             clock=clock,

@@ -64,3 +64,16 @@ def test_commands_to_try_name_this_run(stage: Stage) -> None:
     )
     assert sum(stage.issuer.url in line for line in lines) == 4
     assert any(line.startswith(f"curl -si {stage.edge.url}/v1/reports/q3") for line in lines)
+
+
+def test_sockets_have_short_paths(tmp_path: Path) -> None:
+    """A checkout far down in the file system has its sockets elsewhere, since their paths are bounded."""
+    near, far = tmp_path / "near", tmp_path / ("far" * 40)
+    folders = {}
+    for folder in (near, far):
+        unused = Stage(Script(root=find_root(), folder=folder))
+        folders[folder] = unused.run_dir
+        unused.issuer.stop()
+        unused.upstream.stop()
+    assert folders[near] == near / "run"
+    assert len(str(folders[far])) < 60

@@ -171,6 +171,15 @@ class TestNoEffect:
             alarms = office.counted("extauthz_alarms_total", what="outside_authority")
             assert alarms == (1 if outcome == "outside_authority" else 0)
 
+    def test_what_is_heard_all_the_time_is_soon_forgotten(self, office: Hearing) -> None:
+        """A transmitter may tell of every use of a session; what has to be looked at stays as long as revocations."""
+        office.hear(MAKER.event("session-presented", jti="1"))
+        office.hear(MAKER.event("verification", STREAM, jti="2"))
+        office.hear(MAKER.event("session-revoked", {**ALICE, "iss": OTHER_ISSUER}, jti="3"))
+        with office.keeper.reading() as query:
+            kept = dict(query("SELECT id, until FROM signals", ()))
+        assert {name: until - NOW for name, until in kept.items()} == {"1": 3600, "2": 3600, "3": 30 * 86400}
+
     def test_critical_members_are_learnt_from_the_transmitter(self, office: Hearing) -> None:
         """Before, the member is passed over; from then on the event is discarded."""
         subject = {"format": "complex", "user": ALICE, "org_unit": STREAM}

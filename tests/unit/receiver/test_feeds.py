@@ -113,6 +113,18 @@ def test_a_transmitter_that_cannot_be_reached_is_asked_again(transmitter: Transm
     assert asks.step() == 60.0
 
 
+@pytest.mark.parametrize("member", ["status_endpoint", "configuration_endpoint"])
+def test_a_transmitter_with_fewer_endpoints_is_asked_all_the_same(
+    transmitter: Transmitter, tmp_path: Path, member: str
+) -> None:
+    """What it does not show is not needed; without a place to ask at, nothing can be asked."""
+    transmitter.metadata = {member: None}
+    assert verifier(transmitter, tmp_path, Verifications()).step() == 60.0
+    assert transmitter.streams[STREAM_ID].states
+    transmitter.metadata = {"verification_endpoint": None}
+    assert verifier(transmitter, tmp_path, Verifications()).step() == 2.0
+
+
 def test_metadata_are_read_and_told(transmitter: Transmitter, tmp_path: Path) -> None:
     """Every hour; what could not be read is read soon again."""
     told: list[tuple[str, TransmitterMetadata]] = []

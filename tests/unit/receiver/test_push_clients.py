@@ -5,7 +5,8 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -109,6 +110,26 @@ def test_more_connections_than_allowed_are_closed(tmp_path: Path, desk: Scripted
             with connect(receiver) as connection:
                 connection.sendall(f"{HEAD}content-length: {len(EVENT)}\r\n\r\n{EVENT}".encode())
                 answer = answer_or_nothing(connection)
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_those_who_keep_connections_open_keep_nobody_out(tmp_path: Path, desk: ScriptedDesk, *, secure: bool) -> None:
+    """Who has been sending for longest makes room, in whatever state it is."""
+    authority = Authority()
+    certificate, key = authority.issue().write(tmp_path, "receiver")
+    files: dict[str, Any] = {"certificate": certificate, "key": key} if secure else {}
+    client = ssl.create_default_context(cadata=authority.certificate.decode())
+    with receiving(tmp_path, desk, max_connections=3, **files) as receiver, ExitStack() as idle:
+        for beginning in ("", "POST", f"{HEAD}content-length: 9\r\n\r\n") * 4:
+            slow = idle.enter_context(connect(receiver))
+            slow.sendall(beginning.encode())
+        for _ in range(5):
+            with connect(receiver) as plain:
+                connection = client.wrap_socket(plain, server_hostname="localhost") if secure else plain
+                with connection:
+                    connection.sendall(f"{HEAD}content-length: {len(EVENT)}\r\n\r\n{EVENT}".encode())
+                    assert status_of(read_all(connection)) == 202
+    assert len(desk.heard) == 5
 
 
 def test_an_answer_reaches_a_client_that_still_sends(receiver: PushReceiver) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -225,6 +227,8 @@ def test_without_the_file_nothing_is_known_and_no_epoch_holds(
         with pytest.raises(Refusal) as refusal:
             look_up()
         assert refusal.value.reason is Reason.EVIDENCE_UNAVAILABLE
+    clock.advance(0.1)
+    assert view.freshen() == -1
     away.rename(file.path)
     assert epoch(view, A.name) not in {before, *epochs}
     assert view.failing, "the file is not tried with every decision"
@@ -329,6 +333,18 @@ def test_the_risk_of_whom_nobody_reports_is_what_is_assumed(file: StateFile) -> 
     view.close()
 
 
+def test_streams_are_as_the_file_says_now(file: StateFile, clock: ManualClock) -> None:
+    """For decisions about callers of their issuers, and by name for people."""
+    view = file.view(Expected("idp", frozenset({ISSUER}), max_silence=60.0))
+    assert not view.are_signals_fresh(ISSUER, clock.now())
+    assert view.silent_streams() == ("idp",)
+    file.hear("idp")
+    assert view.silent_streams() == ()
+    assert view.are_signals_fresh(ISSUER, clock.now())
+    assert view.are_signals_fresh("https://other.example", clock.now())
+    view.close()
+
+
 def test_a_thousand_changes_are_seen_each_at_once(file: StateFile, view: StateView) -> None:
     """None is missed, however fast they come."""
     missed = 0
@@ -337,6 +353,28 @@ def test_a_thousand_changes_are_seen_each_at_once(file: StateFile, view: StateVi
         file.restrict(restriction(mark, Effect.QUARANTINED))
         missed += not is_restricted(view, mark)
     assert missed == 0
+
+
+def test_many_threads_see_each_change_once_it_is_acknowledged(file: StateFile, view: StateView) -> None:
+    """Whoever looks first; nobody reads an epoch of before with a fact of after, and nobody fails."""
+    acknowledged = [0]
+    stop = threading.Event()
+
+    def look() -> int:
+        """Look until told to stop; return how often something acknowledged was not seen."""
+        missed = 0
+        while not stop.is_set():
+            expected = acknowledged[0]
+            missed += view.freshen() < expected
+            missed += len(view.find_restrictions([A], NOW)) < min(expected, 1)
+        return missed
+
+    with ThreadPoolExecutor(4) as pool:
+        looking = [pool.submit(look) for _ in range(4)]
+        for number in range(100):
+            acknowledged[0] = file.restrict(restriction(A, event_at=Instant(NOW + number)))
+        stop.set()
+        assert [each.result() for each in looking] == [0] * 4
 
 
 def test_without_looking_a_change_would_be_missed(

@@ -1,0 +1,60 @@
+"""The contract of the state with a second machine on a shared Redis: views of both decide by what one acknowledges."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.state_contract import StateContract
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from extauthz.keeper.keeper import Keeper
+    from extauthz.server.stateview import StateView
+    from tests.simulators.machines import Machine
+
+
+class SharedEngine:
+    """Two machines.
+
+    Attributes:
+        machines: who is asked to do things, and another.
+    """
+
+    def __init__(self, one: Machine, two: Machine) -> None:
+        self.machines = (one, two)
+
+    @property
+    def keeper(self) -> Keeper:
+        """Return the keeper of the first."""
+        return self.machines[0].keeper
+
+    @property
+    def views(self) -> Sequence[StateView]:
+        """Return the views of both."""
+        return [view for machine in self.machines for view in machine.views]
+
+    def reopen(self) -> None:
+        """Stop both, start both, and wait until they know of one another."""
+        for machine in self.machines:
+            machine.stop()
+        for machine in self.machines:
+            machine.start()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until both decide, and know of one another."""
+        for machine in self.machines:
+            assert machine.comes_to(machine.is_fresh)
+            assert machine.comes_to(lambda machine=machine: machine.replicator.wait_for_replicas(0, 0)[1] == 1)
+
+
+class TestReplicated(StateContract):
+    @pytest.fixture
+    def engine(self, pair: tuple[Machine, Machine]) -> SharedEngine:
+        """Return two machines."""
+        engine = SharedEngine(*pair)
+        engine.wait()
+        return engine

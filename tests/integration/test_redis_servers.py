@@ -1,0 +1,89 @@
+"""Two whole servers on one Redis, with workers of their own: no stale allow after a receipt, none without Redis."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from extauthz.link.caller import LinkCaller
+from tests.integration.running import seconds_of_patience
+from tests.integration.supervised import Supervised, supervised
+from tests.integration.test_zero_stale import POLICY, WHO, ask_all, claims_of, mark_of, question
+from tests.simulators.grpc_client import outcome_of
+from tests.simulators.machines import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.simulators.redis import RedisServer
+
+STALENESS = 2.0
+
+
+@pytest.fixture
+def servers(tmp_path: Path, redis_server: RedisServer) -> Iterator[list[Supervised]]:
+    """Yield two servers that know of one another."""
+    redis = {"url": redis_server.url, "password_file": str(redis_server.password_file)}
+    folders = [tmp_path / name for name in ("one", "two")]
+    changes = []
+    for workers, folder in enumerate(folders, 1):
+        folder.mkdir()
+        (key := folder / "shared.key").write_text(KEY)
+        key.chmod(0o600)
+        state = {"path": str(folder / "s.db"), "key_file": str(key), "max_staleness": STALENESS, "redis": redis}
+        changes.append({"server": {"workers": workers, "drain": 1, "deadline": 5}, "state": state})
+    with (
+        supervised(folders[0], policy=POLICY, **changes[0]) as one,
+        supervised(folders[1], policy=POLICY, **changes[1]) as two,
+    ):
+        both = [one, two]
+        for server in both:
+            seconds_of_patience(lambda server=server: are_allowed(server, 10**7))
+            seconds_of_patience(lambda server=server: restrict(server, 10**8)["of_replicas"] == 1)
+        yield both
+
+
+def ask(server: Supervised, number: int) -> list[tuple[int, str]]:
+    """Return what every worker of a server answers to a caller."""
+    raw = question(server.maker.mint(now=time.time() - 2, **claims_of(number)))
+    return [outcome_of(answer) for answer in ask_all(server, raw)]
+
+
+def are_allowed(server: Supervised, number: int) -> bool:
+    """Return whether every worker lets a caller through."""
+    return ask(server, number) == [(200, "allowed")] * len(server.askers)
+
+
+def restrict(server: Supervised, number: int) -> dict[str, Any]:
+    """Revoke a caller there, and return the receipt."""
+    with_operator = LinkCaller(server.folder / "run" / "admin.sock", 10.0)
+    try:
+        words = {"op": "restrict", "kind": "revoke", "marks": [mark_of(number)], "effect": "revoked", **WHO}
+        said = with_operator.ask(words)
+        assert "receipt" in said, said
+        return dict(said["receipt"])
+    finally:
+        with_operator.close()
+
+
+def test_two_servers(servers: list[Supervised], redis_server: RedisServer) -> None:
+    """What one acknowledges no worker of the other lets through; without Redis both refuse, and recover."""
+    for number in range(20):
+        here, there = servers[number % 2], servers[1 - number % 2]
+        assert are_allowed(there, number)
+        receipt = restrict(here, number)
+        assert receipt["workers"] == receipt["of_workers"] == len(here.askers)
+        assert (receipt["replicas"], receipt["of_replicas"]) == (1, 1)
+        assert 200 not in {status for status, _ in ask(there, number)}
+    redis_server.freeze()
+    receipt = restrict(servers[0], 100)
+    assert (receipt["workers"], receipt["replicas"]) == (1, 0)
+    for server in servers:
+        seconds_of_patience(lambda server=server: set(ask(server, 200)) == {(503, "state_stale")})
+    redis_server.thaw()
+    for server in servers:
+        seconds_of_patience(lambda server=server: are_allowed(server, 200))
+    seconds_of_patience(lambda: 200 not in {status for status, _ in ask(servers[1], 100)})
