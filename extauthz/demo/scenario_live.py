@@ -80,7 +80,7 @@ class _Player:
         self._tokens: list[tuple[Identity, str]] = []
 
     def begin_a_second(self) -> None:
-        """Wait for the next second: tokens say theirs in whole ones, and what was issued in this one counts as before."""
+        """Wait for the next second: tokens say theirs in whole ones, and one of this second counts as issued before."""
         now = self._clock.now()
         self._pause.wait(floor(now) + 1 - now)
 

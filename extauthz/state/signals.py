@@ -33,6 +33,7 @@ SIGNAL_TABLES: Final = (
         by TEXT NOT NULL, reason TEXT NOT NULL, subject TEXT NOT NULL, sessions INTEGER NOT NULL,
         restrictions TEXT NOT NULL, outcome TEXT NOT NULL DEFAULT ''
     ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX held_signals_action ON held_signals (source, id)",
     """CREATE TABLE streams (
         name TEXT PRIMARY KEY, heard_at REAL, status TEXT NOT NULL DEFAULT '', status_at REAL
     ) STRICT, WITHOUT ROWID""",
@@ -147,12 +148,18 @@ def tail(query: Query, after: int | None, limit: int) -> tuple[Happening, ...]:
 
 
 def collect_signals(connection: sqlite3.Connection, at: Instant, limit: int) -> int:
-    """Remove events and actions that can be forgotten at `at`, at most `limit`; inside a transaction."""
-    done = connection.execute(
-        "DELETE FROM signals WHERE position IN (SELECT position FROM signals WHERE until <= ? ORDER BY until LIMIT ?)",
-        (float(at), limit),
+    """Remove events and actions that can be forgotten at `at`, at most `limit`; inside a transaction.
+
+    With each goes what had waited for a person because of it, unless it still does.
+    """
+    rows = connection.execute(
+        "SELECT position, source, id FROM signals WHERE until <= ? ORDER BY until LIMIT ?", (float(at), limit)
+    ).fetchall()
+    connection.executemany("DELETE FROM signals WHERE position = ?", [row[:1] for row in rows])
+    connection.executemany(
+        "DELETE FROM held_signals WHERE source = ? AND id = ? AND outcome <> ''", [row[1:] for row in rows]
     )
-    return done.rowcount
+    return len(rows)
 
 
 def hold(  # noqa: PLR0913, PLR0917 — each is a column

@@ -14,11 +14,11 @@ LENGTH = 100_000
 """Bytes of a line: more than a pipe takes at once, so that a writer has to wait in the middle of it."""
 LINES = 40
 WRITER = f"""\
-import sys
+import os, sys
 from extauthz.audit.target import StdoutTarget
 letter, turn = sys.argv[1], int(sys.argv[2])
 target = StdoutTarget(turn if turn >= 0 else None)
-sys.stderr.close()  # Says that it is ready to write.
+os.close(2)  # Says that it is ready to write.
 sys.stdin.read()
 for _ in range({LINES}):
     left = memoryview((letter * {LENGTH} + "\\n").encode())

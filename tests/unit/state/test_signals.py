@@ -106,6 +106,19 @@ def test_what_is_held_waits_once_until_it_is_settled(state: BareState) -> None:
     assert [each.id for each in held(state.query)] == ["h0"]
 
 
+def test_what_was_settled_goes_with_its_event(state: BareState) -> None:
+    """What still waits stays, however old."""
+    for name in ("settled", "waiting"):
+        heard(state, action(name))
+        with state.writing() as (connection, _):
+            hold(connection, name, action(name), "bob", 1, (restriction(),))
+    with state.writing() as (connection, _):
+        settle_held(connection, "settled", "dismissed")
+        assert collect_signals(connection, END, 9) == 2
+    assert state.query("SELECT name FROM held_signals") == [("waiting",)]
+    assert find_held(state.query, "waiting") is not None
+
+
 def test_how_streams_fare(state: BareState) -> None:
     """The newest word of each sort counts, whatever the order in which they come."""
     with state.writing() as (connection, _):
