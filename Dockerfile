@@ -12,10 +12,12 @@ RUN /opt/extauthz/bin/python -m compileall -q /opt/extauthz/lib/python3.11/site-
 FROM python:3.11.14-slim-bookworm
 LABEL org.opencontainers.image.title="extauthz" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Envoy and extauthz can share a Unix socket in /run/extauthz when both run as this user or group.
+# The sockets between our own processes are in /run/extauthz. Envoy and extauthz can share one in /run/extauthz-check when
+# both run as this user or group: listeners: [{address: "unix:/run/extauthz-check/check.sock"}].
 RUN groupadd --gid 65532 extauthz \
  && useradd --uid 65532 --gid 65532 --no-create-home --shell /usr/sbin/nologin extauthz \
- && install -d -o 65532 -g 65532 -m 0770 /run/extauthz
+ && install -d -o 65532 -g 65532 -m 0700 /run/extauthz \
+ && install -d -o 65532 -g 65532 -m 0770 /run/extauthz-check
 COPY --from=build /opt/extauthz /opt/extauthz
 ENV PATH=/opt/extauthz/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532

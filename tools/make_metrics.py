@@ -71,6 +71,10 @@ ALERTS: Final = (
         "other machines learn late of what was taken away",
     ),
     (
+        "extauthz_shared_lag_seconds > 2",
+        "the shared Redis does not answer, or takes nothing: soon requests are refused `state_stale`",
+    ),
+    (
         "extauthz_records_failing == 1",
         "decisions cannot be recorded, so allows are refused unless `records.overflow: drop`",
     ),

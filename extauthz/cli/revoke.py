@@ -266,6 +266,8 @@ def _afterwards(order: Order) -> Iterator[str]:
         yield f"refused until {undo}"
     elif form in {Form.CLIENT, Form.WORKLOAD}:
         yield f"stays quarantined until {undo}: whoever has its secret can get new tokens"
+    elif form is Form.SESSION:
+        yield "refreshed tokens of it stay refused; a new sign-in begins it anew"
     elif form is Form.SUBJECT:
         yield f"a person gets in again by signing in anew; a machine stays quarantined until {undo}"
 

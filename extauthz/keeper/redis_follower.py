@@ -4,7 +4,8 @@
    what is read twice changes nothing (`state/restrictions.py`).
 2. The stream is numbered without gaps. Where a number is missing (we were away for long, or somebody removed entries),
    where the shared state has begun a new life, or our own file is another one, everything is read once more.
-3. Read to the end is only what Redis itself has just said: an answer that came in time, within the same life.
+3. Read to the end is only what Redis itself has just said: an answer that came in time, within the same life, and
+   within the one that we tell in: after a failover one connection may still lead to the server that was cut off.
 4. Workers are asked on a thread of their own, so a worker that hangs does not keep this machine from reading on. Others
    hear of a position when every worker here decides by it.
 """
@@ -61,6 +62,8 @@ class RedisFollower:
         clock: of the server.
         keeper: puts in force.
         beat: seconds within which Redis must have answered.
+        told_life: returns the life in which this machine tells the others now; None when it does not.
+        on_other_life: called when we read in another one.
         on_confirmed: called with the life and the position that every worker here decides by.
     """
 
@@ -73,6 +76,8 @@ class RedisFollower:
         keeper: Keeper,
         *,
         beat: float,
+        told_life: Callable[[], Life | None],
+        on_other_life: Callable[[], object],
         on_confirmed: Callable[[Life, int], object],
     ) -> None:
         self._wait = beat / 3
@@ -80,6 +85,8 @@ class RedisFollower:
         self._key = key
         self._clock = clock
         self._keeper = keeper
+        self._told_life = told_life
+        self._on_other_life = on_other_life
         self._on_confirmed = on_confirmed
         self._connection = RedisConnection(redis, FOLLOWING, clock, patience=self._wait)
         self._journal = Journal(self._connection, redis.prefix)
@@ -104,6 +111,11 @@ class RedisFollower:
     def at_end(self) -> float:
         """Return when the stream was last read to its end, by the monotonic clock."""
         return self._at_end
+
+    @property
+    def life(self) -> Life | None:
+        """Return the life that is read in; None when it is not known."""
+        return self._life
 
     def start(self) -> None:
         """Begin to read."""
@@ -152,6 +164,11 @@ class RedisFollower:
             self._read_everything(life, newest)
         while not self._stopping:
             self._verify_own_file()
+            if self._told_life() not in {None, life}:
+                self._connection.close()
+                self._on_other_life()
+                message = "we tell and read in two lives of it; both connections are opened anew"
+                raise _OtherLifeError(message)
             incarnation, entries = self._journal.read_after(self._position, self._wait)
             answered = self._clock.monotonic()
             if incarnation != life.incarnation:

@@ -71,6 +71,12 @@ class Nodes:
         self._stopping = False
 
     @property
+    def others(self) -> int:
+        """Return how many other machines were heard lately."""
+        with self._lock:
+            return len(self._others)
+
+    @property
     def waiting(self) -> bool:
         """Return whether somebody waits."""
         return self._waiting > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.errors import StateError
@@ -67,9 +68,19 @@ class RedisReplicator:
             sender.poke()
 
         follower = RedisFollower(
-            self._redis, self._state, key, self._clock, keeper, beat=self._within, on_confirmed=confirmed
+            self._redis,
+            self._state,
+            key,
+            self._clock,
+            keeper,
+            beat=self._within,
+            told_life=lambda: sender.life,
+            on_other_life=sender.reconnect,
+            on_confirmed=confirmed,
         )
         self._parts = _Parts(nodes, sender, follower)
+        if self._metrics is not None:
+            self._metrics.follow_shared(self._read_gauges)
         sender.start()
         follower.start()
 
@@ -99,10 +110,18 @@ class RedisReplicator:
 
         Both ways, because one that is cut off from the others may go on answering those who only read.
         """
+        lag, _ = self._read_gauges()
+        return lag is not None and lag <= self._within
+
+    def _read_gauges(self) -> tuple[float | None, int]:
+        """Return how many seconds ago Redis last answered so, None for never, and how many other machines there are."""
         parts = self._parts
         if parts is None:
-            return False
-        return self._clock.monotonic() - min(parts.sender.beat_at, parts.follower.at_end) <= self._within
+            return None, 0
+        if parts.sender.life != parts.follower.life:
+            return None, parts.nodes.others
+        since = min(parts.sender.beat_at, parts.follower.at_end)
+        return (self._clock.monotonic() - since if isfinite(since) else None), parts.nodes.others
 
     def _note(self, replica: str, seconds: float) -> None:
         if self._metrics is not None:

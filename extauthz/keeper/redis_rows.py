@@ -24,8 +24,8 @@ from extauthz.state.restriction_rows import is_sealed, seal_restriction
 from extauthz.state.seal import Seal
 from extauthz.strictjson import load_object
 
-MAX_ROW_BYTES: Final = 65_536
-"""Of one row: ours have a few hundred."""
+MAX_ROW_BYTES: Final = 262_144
+"""Of one row: ours have a few hundred, and the longest event in which every character is escaped is less."""
 
 FUTURE_SECONDS: Final = 300.0
 """How far ahead of us the time of a row may be that is not ours: clocks differ."""

@@ -108,11 +108,17 @@ class RedisSender:
         self._lock = threading.Condition()
         self._stopping = False
         self._poked = False
+        self._doubted = False
 
     @property
     def beat_at(self) -> float:
         """Return when Redis last took what we say, by the monotonic clock."""
         return self._beat_at
+
+    @property
+    def life(self) -> Life | None:
+        """Return the life that is told in; None when nothing is."""
+        return self._life
 
     def start(self) -> None:
         """Begin to send."""
@@ -124,6 +130,12 @@ class RedisSender:
             self._stopping = True
             self._lock.notify_all()
         self._thread.join()
+
+    def reconnect(self) -> None:
+        """Open another connection, since this one may lead to another server; from any thread."""
+        with self._lock:
+            self._doubted = self._poked = True
+            self._lock.notify_all()
 
     def poke(self) -> None:
         """Send now; from any thread."""
@@ -163,7 +175,10 @@ class RedisSender:
     def _round(self) -> None:
         """Send news, something of what is offered again, and a beat."""
         with self._lock:
-            self._poked = False
+            doubted, self._doubted, self._poked = self._doubted, False, False
+        if doubted:
+            self._connection.close()
+            self._lose()
         life = self._life or self._enter()
         outbox = self._send(self._open_outbox(life))
         if outbox is None or not self._beat(life):

@@ -1,7 +1,7 @@
 """A small HTTP server for machines that look after us: `/metrics`, `/livez`, `/readyz`.
 
-*Alive* says that the process answers, and no more: what is missing from elsewhere would not come with a restart. *Ready*
-says that questions are answered on their merits; its body says what is missing.
+*Alive* says that the process answers, and no more: what is missing from elsewhere would not come with a restart.
+*Ready* says that questions are answered on their merits; its body says what is missing.
 """
 
 from __future__ import annotations

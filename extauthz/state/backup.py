@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import StateError
@@ -47,12 +47,11 @@ def back_up(connection: sqlite3.Connection, target: Path) -> None:
     except OSError as error:
         message = f"{target}: {error.strerror}; a backup is written to a new file, in a folder that is there"
         raise StateError(message) from error
-    try:
-        _copy(connection, target)
-    except BaseException:
+    with ExitStack() as undo:
         for name in (target, *_beside(target)):
-            name.unlink(missing_ok=True)
-        raise
+            undo.callback(name.unlink, missing_ok=True)
+        _copy(connection, target)
+        undo.pop_all()
 
 
 def is_copy(connection: sqlite3.Connection) -> bool:

@@ -147,6 +147,15 @@ class StateMetrics:
         """Show what is in force, (form, effect) → how many, asked for at each scrape. Call it once."""
         self._registry.register(_RestrictionCollector(read))
 
+    def follow_shared(self, read: Callable[[], tuple[float | None, int]]) -> None:
+        """Show how current the state is that machines share, and how many others there are. Call it once.
+
+        Args:
+            read: returns the seconds since all that other machines were told was known here, None when it never was,
+                and how many machines are heard; asked for at each scrape.
+        """
+        self._registry.register(_SharedCollector(read))
+
 
 class _StreamCollector(Collector):
     def __init__(self, read: Callable[[], Iterable[StreamHeard]]) -> None:
@@ -203,3 +212,18 @@ class _RestrictionCollector(Collector):
         for (form, effect), count in self._read().items():
             family.add_metric([form, effect], count)
         yield family
+
+
+class _SharedCollector(Collector):
+    def __init__(self, read: Callable[[], tuple[float | None, int]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterator[Metric]:
+        lag, machines = self._read()
+        family = GaugeMetricFamily(
+            "extauthz_shared_lag_seconds", "Time since all that other machines were told was known here."
+        )
+        if lag is not None:
+            family.add_metric([], lag)
+        yield family
+        yield GaugeMetricFamily("extauthz_shared_replicas", "Other machines that share the state.", value=machines)

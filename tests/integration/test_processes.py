@@ -102,7 +102,7 @@ def test_a_stuck_worker_is_killed_and_replaced(server: Supervised) -> None:
     assert server.metric('extauthz_process_restarts_total{process="worker-1",why="unanswered"}') == 1
 
 
-@pytest.mark.parametrize("engine", ["native", "grpcio"])
+@pytest.mark.parametrize("engine", ["native", pytest.param("grpcio", marks=pytest.mark.long)])
 def test_a_worker_whose_deciding_threads_hang_is_replaced(tmp_path: Path, engine: str) -> None:
     """Its process answers, and so does its health; nobody decides any more."""
     changes = {"engine": engine, "workers": 1, "threads": 2, "fetch_slots": 1}

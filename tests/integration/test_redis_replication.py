@@ -9,9 +9,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from extauthz.clock import SystemClock
 from extauthz.keeper.redis_journal import KEEP_ENTRIES
+from extauthz.telemetry.statemetrics import StateMetrics
 from tests.simulators.machines import Machine, revocation, running, subject
 
 if TYPE_CHECKING:
@@ -42,6 +44,19 @@ class TestTwoMachines:
         assert (receipt.changed, receipt.replicas, receipt.of_replicas) == (1, 1, 1)
         assert one.found("bob") == ()
         assert (one.alarms, two.alarms) == ([], [])
+
+    def test_how_current_it_is_can_be_seen(self, tmp_path: Path, redis_server: RedisServer) -> None:
+        """And how many others there are."""
+        registry = CollectorRegistry()
+        one = Machine(tmp_path / "one", redis_server, metrics=StateMetrics(registry))
+        with running(one, Machine(tmp_path / "two", redis_server)):
+            assert one.comes_to(lambda: registry.get_sample_value("extauthz_shared_replicas") == 1)
+            lag = registry.get_sample_value("extauthz_shared_lag_seconds")
+            assert lag is not None
+            assert 0 <= lag < 20
+            redis_server.kill()
+            assert one.comes_to(lambda: (registry.get_sample_value("extauthz_shared_lag_seconds") or 0) > 0.5)
+        assert registry.get_sample_value("extauthz_shared_lag_seconds") is None
 
     def test_an_older_word_that_arrives_late_brings_nothing_back(self, pair: tuple[Machine, Machine]) -> None:
         """Also when it is published after the newer one."""

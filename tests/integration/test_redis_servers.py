@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +29,7 @@ def servers(tmp_path: Path, redis_server: RedisServer) -> Iterator[list[Supervis
     """Yield two servers that know of one another."""
     redis = {"url": redis_server.url, "password_file": str(redis_server.password_file)}
     folders = [tmp_path / name for name in ("one", "two")]
-    changes = []
+    changes: list[dict[str, Any]] = []
     for workers, folder in enumerate(folders, 1):
         folder.mkdir()
         (key := folder / "shared.key").write_text(KEY)
@@ -41,8 +42,8 @@ def servers(tmp_path: Path, redis_server: RedisServer) -> Iterator[list[Supervis
     ):
         both = [one, two]
         for server in both:
-            seconds_of_patience(lambda server=server: are_allowed(server, 10**7))
-            seconds_of_patience(lambda server=server: restrict(server, 10**8)["of_replicas"] == 1)
+            seconds_of_patience(partial(are_allowed, server, 10**7))
+            seconds_of_patience(partial(has_replica, server))
         yield both
 
 
@@ -55,6 +56,16 @@ def ask(server: Supervised, number: int) -> list[tuple[int, str]]:
 def are_allowed(server: Supervised, number: int) -> bool:
     """Return whether every worker lets a caller through."""
     return ask(server, number) == [(200, "allowed")] * len(server.askers)
+
+
+def is_stale(server: Supervised) -> bool:
+    """Return whether every worker says that it may be too old."""
+    return set(ask(server, 200)) == {(503, "state_stale")}
+
+
+def has_replica(server: Supervised) -> bool:
+    """Return whether it knows of the other."""
+    return bool(restrict(server, 10**8)["of_replicas"] == 1)
 
 
 def restrict(server: Supervised, number: int) -> dict[str, Any]:
@@ -82,8 +93,8 @@ def test_two_servers(servers: list[Supervised], redis_server: RedisServer) -> No
     receipt = restrict(servers[0], 100)
     assert (receipt["workers"], receipt["replicas"]) == (1, 0)
     for server in servers:
-        seconds_of_patience(lambda server=server: set(ask(server, 200)) == {(503, "state_stale")})
+        seconds_of_patience(partial(is_stale, server))
     redis_server.thaw()
     for server in servers:
-        seconds_of_patience(lambda server=server: are_allowed(server, 200))
+        seconds_of_patience(partial(are_allowed, server, 200))
     seconds_of_patience(lambda: 200 not in {status for status, _ in ask(servers[1], 100)})

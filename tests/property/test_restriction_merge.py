@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extauthz.clock import Instant
@@ -70,6 +70,7 @@ def test_order_and_repetition_do_not_matter(said: list[Restriction], chance: Ran
         assert say(other, *shuffled) == ()
 
 
+@settings(max_examples=50)
 @given(st.lists(words(), max_size=5), st.lists(words(), max_size=5))
 def test_two_machines_that_exchange_their_tables_agree(here: list[Restriction], there: list[Restriction]) -> None:
     """Whatever each heard before: what they hold is enough."""
@@ -82,6 +83,7 @@ def test_two_machines_that_exchange_their_tables_agree(here: list[Restriction], 
         assert verdicts(one) == verdicts(other)
 
 
+@settings(max_examples=50)
 @given(st.lists(words(), max_size=6))
 def test_a_lift_by_hand_always_holds(said: list[Restriction]) -> None:
     """And nothing that was said before brings the row back."""

@@ -25,27 +25,40 @@ class Model:
 
     Attributes:
         uses: of each key: how often since it was last forgotten, and until when that counts.
+        members: of each key, and until when each is one.
         answered: questions and all they spend, and until when they are remembered.
     """
 
     uses: dict[tuple[str, bytes], tuple[int, float]] = field(default_factory=dict)
+    members: dict[tuple[str, bytes], dict[bytes, float]] = field(default_factory=dict)
     answered: dict[object, float] = field(default_factory=dict)
 
     def take(self, order: Order, at: float) -> SpendOutcome:
         """Return what must become of an order."""
         if not order.spends or min(spend.until for spend in order.spends) <= at:
             return SpendOutcome.UNKNOWN
-        question = (order.question, tuple((spend.kind, spend.key) for spend in order.spends))
+        question = (order.question, tuple((spend.kind, spend.key, spend.member) for spend in order.spends))
         if self.answered.get(question, at) > at:
             return SpendOutcome.DONE
         after = {name: use for name, use in self.uses.items() if use[1] > at}
+        members = {
+            name: {member: until for member, until in each.items() if until > at} for name, each in self.members.items()
+        }
         for spend in order.spends:
+            if spend.member:
+                there = members.setdefault((spend.kind, spend.key), {})
+                if spend.member not in there and len(there) >= spend.limit:
+                    return SpendOutcome.REFUSED
+                there[spend.member] = max(there.get(spend.member, 0.0), spend.until)
+                continue
             used, until = after.get((spend.kind, spend.key), (0, 0.0))
             if used >= spend.limit:
                 return SpendOutcome.REFUSED
             after[spend.kind, spend.key] = (used + 1, max(until, spend.until))
-        self.uses = after
-        self.answered[question] = max(spend.until for spend in order.spends)
+        self.uses, self.members = after, members
+        counted = [spend.until for spend in order.spends if not spend.member]
+        if counted:
+            self.answered[question] = max(counted)
         return SpendOutcome.DONE
 
 
@@ -53,6 +66,7 @@ SPENDS = st.builds(
     Spend,
     kind=st.sampled_from(["proof", "use"]),
     key=st.sampled_from([b"a", b"b"]),
+    member=st.sampled_from([b"", b"", b"x", b"y", b"z"]),
     limit=st.integers(0, 3),
     until=st.integers(1, 12).map(float).map(Instant),
     refused=st.just(Reason.PROOF_REPLAYED),

@@ -291,7 +291,7 @@ def test_those_of_a_tenant_an_issuer_or_all_come_back_with_new_credentials(form:
 
 
 def test_everybody_involved_counts() -> None:
-    """An agent that is revoked acts for nobody; a person who is revoked is acted for by nobody, until the next sign-in."""
+    """An agent that is revoked acts for nobody; for a person who is revoked nobody acts, until the next sign-in."""
     delegated = replace(ALICE, actor=BOT)
     assert reason_of(delegated, taken(Mark(Form.SUBJECT, OTHER, "bot"), Effect.REVOKED, ago=999)) is (
         Reason.IDENTITY_QUARANTINED

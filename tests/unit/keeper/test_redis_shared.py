@@ -111,7 +111,17 @@ def follower(clock: ManualClock, keeper: _Alarmed) -> RedisFollower:
     """Return a follower that does not run."""
     state = StateSettings(memory=True)
     told = cast("Keeper", keeper)
-    return RedisFollower(REDIS, state, b"k" * 32, clock, told, beat=1.0, on_confirmed=lambda *_: None)
+    return RedisFollower(
+        REDIS,
+        state,
+        b"k" * 32,
+        clock,
+        told,
+        beat=1.0,
+        told_life=lambda: None,
+        on_other_life=lambda: None,
+        on_confirmed=lambda *_: None,
+    )
 
 
 def test_rows_without_a_mac_are_believed_so_often_an_hour() -> None:

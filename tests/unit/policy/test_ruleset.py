@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from extauthz.errors import Refusal
+from extauthz.errors import PolicyError, Refusal
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import UseMethod
 from extauthz.policy.live import LivePolicy
@@ -116,3 +116,29 @@ def test_the_live_policy_is_exchanged_at_once() -> None:
     assert live.current is None
     live.replace(RULESET)
     assert live.current is RULESET
+
+
+@pytest.mark.parametrize(
+    ("options", "believed"),
+    [
+        ("", (False, False)),
+        ("stale: refuse, signals: required,", (False, False)),
+        ("stale: proceed,", (True, False)),
+        ("signals: optional,", (False, True)),
+    ],
+)
+def test_a_resource_says_what_it_believes_although_it_may_be_old(options: str, believed: tuple[bool, bool]) -> None:
+    """Nothing unless it says so."""
+    match = "match: {host: api.example.com, path: /old, methods: [GET]}"
+    text = f"resources:\n  - {{name: old, action: read, {options} {match}}}\n"
+    route = compile_text(text).route(make_request("GET", "api.example.com/old"))
+    assert (route.stale_proceeds, route.signals_optional) == believed
+
+
+@pytest.mark.parametrize("option", ["stale: allow", "stale: true", "signals: none"])
+def test_what_it_believes_is_one_of_two_words(option: str) -> None:
+    """A typing error must not open anything."""
+    match = "match: {host: api.example.com, path: /old, methods: [GET]}"
+    text = f"resources:\n  - {{name: old, action: read, {option}, {match}}}\n"
+    with pytest.raises(PolicyError):
+        compile_text(text)

@@ -15,11 +15,10 @@ from extauthz.errors import Refusal
 from extauthz.ledger import Ledger
 from extauthz.model.reason import Reason
 from extauthz.model.restriction import Effect, Form, Mark
-from extauthz.model.standing_facts import Posture, Risk, RiskLevel, SessionUse
+from extauthz.model.standing_facts import Posture, SessionUse
 from extauthz.model.state import FRESH_STATE, StateName
 from extauthz.server import nameepochs
 from extauthz.server.epochs import Epochs
-from extauthz.server.freshness import Expected
 from extauthz.server.stateview import StateView
 from extauthz.state.apikeys import note_uses
 from extauthz.state.restrictions import apply_restrictions
@@ -301,48 +300,6 @@ def test_a_clock_that_jumps_ends_everything_that_was_kept(file: StateFile, view:
     clock.advance(2)
     file.beat()
     assert epoch(view, FRESH_STATE) in seen
-
-
-def test_alarms_are_told(file: StateFile, clock: ManualClock) -> None:
-    """A row that was lifted without our key counts as in force, a fact without our key as unknown."""
-    told: list[str] = []
-    view = StateView(file.path, file.key, clock, file.view()._freshness, told.append)
-    file.restrict(restriction(A))
-    file.put(POSTURE, {"compliant": False, "observed_at": NOW})
-    file.forge("UPDATE restrictions SET in_force = 0")
-    file.forge("UPDATE facts SET value = ?", '{"compliant": true, "observed_at": 1.0}')
-    view.freshen()
-    assert is_restricted(view, A)
-    assert view.find_state(POSTURE, NOW) is None
-    assert told == ["forged_row", "forged_row"]
-    clock.instant += 10
-    view.freshen()
-    assert told[2:] == ["clock_jump"]
-    view.close()
-
-
-def test_the_risk_of_whom_nobody_reports_is_what_is_assumed(file: StateFile) -> None:
-    """For callers of the stream's issuers; what is stated about somebody counts instead."""
-    view = file.view(Expected("idp", frozenset({ISSUER}), assumed_risk=RiskLevel.LOW))
-    somebody = StateName("risk", f"{ISSUER} somebody")
-    assert view.find_state(somebody, NOW) == Risk(score=0, level=RiskLevel.LOW, until=Instant(float("inf")))
-    assert view.find_state(StateName("risk", "https://other.example somebody"), NOW) is None
-    file.put(somebody, {"score": 70, "level": "high", "until": NOW + 60})
-    view.freshen()
-    assert view.find_state(somebody, NOW) == Risk(score=70, level=RiskLevel.HIGH, until=Instant(NOW + 60))
-    view.close()
-
-
-def test_streams_are_as_the_file_says_now(file: StateFile, clock: ManualClock) -> None:
-    """For decisions about callers of their issuers, and by name for people."""
-    view = file.view(Expected("idp", frozenset({ISSUER}), max_silence=60.0))
-    assert not view.are_signals_fresh(ISSUER, clock.now())
-    assert view.silent_streams() == ("idp",)
-    file.hear("idp")
-    assert view.silent_streams() == ()
-    assert view.are_signals_fresh(ISSUER, clock.now())
-    assert view.are_signals_fresh("https://other.example", clock.now())
-    view.close()
 
 
 def test_a_thousand_changes_are_seen_each_at_once(file: StateFile, view: StateView) -> None:
