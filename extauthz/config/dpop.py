@@ -46,7 +46,7 @@ class NonceSettings(Section):
     nonce_secret_file: Path | None = Field(
         default=None,
         description="File with the secret that nonces are made from, 32 bytes or more; servers that share it accept "
-        "each other's nonces. Without it each process makes up its own.",
+        "each other's nonces. Without it each server makes up its own.",
     )
     nonce_lifetime: Duration = Field(
         default=120.0, ge=1, le=3600, description="How long a nonce is given out; it is accepted once as long again."

@@ -15,7 +15,7 @@ import os
 import pickle
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Handover:
         addresses: where this worker listened before, if it did; a port that the system chose is kept over a restart.
         parent: process id of the supervisor.
         channel: descriptor of the child's end of the channel.
+        nonce_secret: of DPoP nonces, where the settings name none: workers have to accept each other's.
         turn: descriptor of a file whose lock is held while decision records go to standard output, which all share.
     """
 
@@ -51,6 +52,7 @@ class Handover:
     settings: Settings
     worker: int = 0
     addresses: tuple[str, ...] = ()
+    nonce_secret: bytes = field(default=b"", repr=False)
     parent: int
     channel: int
     turn: int

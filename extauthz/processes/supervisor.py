@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
+from extauthz.ids import new_random_bytes
+from extauthz.limits import MIN_NONCE_SECRET_BYTES
 from extauthz.processes.child import EXIT_CONFIG
 from extauthz.processes.endpoints import find_endpoints
 from extauthz.processes.handover import Handover, Kind, nameless_file
@@ -79,11 +81,14 @@ class Supervisor:
         for end in (self._woken, self._wakes):
             end.setblocking(False)  # noqa: FBT003 — as the library has it
 
+        secret = new_random_bytes(MIN_NONCE_SECRET_BYTES)
+
         def ward(kind: Kind, worker: int = 0) -> Ward:
             handover = Handover(
                 kind=kind,
                 settings=_without_secrets(settings) if kind == "receiver" else settings,
                 worker=worker,
+                nonce_secret=secret if kind == "worker" else b"",
                 parent=0,
                 channel=0,
                 turn=self._turn.fileno(),

@@ -172,8 +172,10 @@ class Ward:
     def stop(self, within: float) -> None:
         """Have it drain and end, at the latest in `within` seconds; `tick` sees to that, and starts it no more."""
         self._stop_by = self._clock.monotonic() + within
-        if self._life is not None:
+        if self._life is not None and self._up:
             self._life.channel.send({"op": "stop"})
+        elif self._life is not None:
+            self._end(self._life)  # It has not begun anything that it would have to finish.
 
     def kill(self) -> None:
         """End it now, and return when it has ended."""

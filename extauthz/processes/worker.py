@@ -54,7 +54,9 @@ class Worker:
             self._owner = KeeperSpender(run_dir / KEEPER_SOCKET)
             socket = worker_socket(run_dir, handover.worker)
             self._listener = LinkListener(socket, lambda message: answer(self._application, message))
-        self._application = build(settings, turn=handover.turn, spender=self._owner)
+        self._application = build(
+            settings, turn=handover.turn, spender=self._owner, nonce_secret=handover.nonce_secret or None
+        )
 
     def start(self) -> Report:
         """Decide.

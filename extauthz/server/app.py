@@ -210,6 +210,7 @@ def build(  # noqa: PLR0913 — what a process may share with others
     turn: int | None = None,
     spender: StateOwner | None = None,
     metrics: Metrics | None = None,
+    nonce_secret: bytes | None = None,
 ) -> Application:
     """Return a server for `settings` that has not started yet.
 
@@ -220,6 +221,7 @@ def build(  # noqa: PLR0913 — what a process may share with others
         turn: shared with other processes on the same standard output; see `audit/target.py`.
         spender: who spends for us and keeps the state up; None where nobody does.
         metrics: shared with other parts in this process; its own when None.
+        nonce_secret: shared with the other workers; see `nonces.nonces_from`.
 
     Raises:
         ConfigError: the settings cannot be served: an address, a certificate, a token, or the record file.
@@ -234,6 +236,7 @@ def build(  # noqa: PLR0913 — what a process may share with others
             turn=turn,
             spender=spender,
             metrics=metrics or Metrics(),
+            nonce_secret=nonce_secret,
         )
         undo.pop_all()
     return application
@@ -248,6 +251,7 @@ def _build(  # noqa: PLR0913 — as `build`, and what closes it
     turn: int | None,
     spender: StateOwner | None,
     metrics: Metrics,
+    nonce_secret: bytes | None,
 ) -> Application:
     """Return the server; `undo` closes what was opened when something later fails."""
     application: Application
@@ -259,7 +263,7 @@ def _build(  # noqa: PLR0913 — as `build`, and what closes it
     undo.callback(records.close, 0.0)
     context = policy_context(settings)
     waiting = tuple(kind for kind, added in (context.plugins or {}).items() if added.waits)
-    holdings = open_holdings(settings, clock, metrics, spender, waiting)
+    holdings = open_holdings(settings, clock, metrics, spender, waiting, nonce_secret)
     live = LivePolicy()
     shadow = open_shadow(settings, context, holdings.state.facts, holdings.state.restrictions)
     undo.callback(shadow.stop)

@@ -55,6 +55,7 @@ def open_holdings(
     metrics: Metrics,
     spender: StateOwner | None = None,
     plugins: tuple[str, ...] = (),
+    nonce_secret: bytes | None = None,
 ) -> Holdings:
     """Return what is held by these settings; nothing of it runs yet.
 
@@ -65,6 +66,7 @@ def open_holdings(
         spender: who spends for us and keeps the state up; None for the keeper's process where there are workers, else
             for doing it here.
         plugins: kinds of requirements whose checks wait for others.
+        nonce_secret: see `nonces.nonces_from`.
 
     Raises:
         ConfigError: a file that the settings name cannot be used.
@@ -93,7 +95,7 @@ def open_holdings(
         introspections=issuers.introspections,
         status_lists=issuers.status_lists,
         api_keys=state.api_keys,
-        nonces=nonces_from(settings),
+        nonces=nonces_from(settings, nonce_secret),
         authorities=authorities,
         registry=registry,
         state=state.facts,

@@ -54,8 +54,12 @@ class TimedNonces:
         return to_base64url(mac[:_NONCE_BYTES])
 
 
-def nonces_from(settings: Settings) -> TimedNonces | None:
+def nonces_from(settings: Settings, secret: bytes | None = None) -> TimedNonces | None:
     """Return the nonces that the settings ask for; None when no profile requires any.
+
+    Args:
+        settings: in force.
+        secret: taken where the settings name none: the one of all processes of this server.
 
     Raises:
         ConfigError: the file with the secret cannot be read, or holds too little.
@@ -64,8 +68,9 @@ def nonces_from(settings: Settings) -> TimedNonces | None:
     if not any(proof.nonce == "required" for proof in proofs):
         return None
     path = settings.dpop.nonce_secret_file
-    secret = _read_secret(path) if path is not None else new_random_bytes(MIN_NONCE_SECRET_BYTES)
-    return TimedNonces(secret, settings.dpop.nonce_lifetime)
+    if path is not None:
+        secret = _read_secret(path)
+    return TimedNonces(secret or new_random_bytes(MIN_NONCE_SECRET_BYTES), settings.dpop.nonce_lifetime)
 
 
 def _read_secret(path: Path) -> bytes:

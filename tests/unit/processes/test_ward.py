@@ -156,6 +156,14 @@ def test_a_child_ends_when_told_and_is_not_started_again() -> None:
         assert (never.is_gone, never.channel, never.pid) == (True, None, None)
 
 
+def test_a_child_that_is_not_up_yet_is_not_waited_for() -> None:
+    """A server that is told to stop while it starts does so at once."""
+    with ward("late") as (late, _):
+        late.tick()
+        late.stop(10)
+        assert (late.is_gone, late.exit_code) == (True, -signal.SIGKILL)
+
+
 def test_a_child_that_does_not_end_in_time_is_killed() -> None:
     """A drain has a bound."""
     with ward("deaf") as (deaf, clock):
