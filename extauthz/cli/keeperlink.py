@@ -68,11 +68,14 @@ def ask(settings: Settings, question: Mapping[str, Any], *, wait: float = 0.0) -
 
 def _no_keeper(path: Path, error: LinkError) -> str:
     try:
-        owner = path.stat().st_uid
+        owner = path.parent.stat().st_uid  # Nobody else can look into it.
     except OSError:
         owner = os.geteuid()
     if owner != os.geteuid():
-        return f"{path} belongs to {_name_of(owner)}; run this as that user: `sudo -u {_name_of(owner)} extauthz …`"
+        return (
+            f"{path.parent} belongs to {_name_of(owner)}, whose server it is; run this as that user: "
+            f"`sudo -u {_name_of(owner)} extauthz …`"
+        )
     return (
         f"no keeper answers: {error}\n"
         "Start the server, or name its settings with --config: `server.run_dir` says where its keeper is.\n"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from extauthz.model.enquiry import Answered, Enquiries, Enquiry
 from extauthz.model.reason import Reason
-from extauthz.model.verdict import Allow
+from extauthz.model.verdict import Allow, Deny
 from extauthz.ports import AnswerOf
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def find_open(enquiries: Enquiries, verdict: Verdict, rules: RouteRules, evidenc
 
     A forbid that fires needs nobody's word, and neither does an allow need that of another permit.
     """
-    allowed = isinstance(verdict, Allow)
-    fired = not allowed and verdict.reason is Reason.FORBIDDEN and verdict.rule in {each.id for each in rules.forbids}
+    forbids = {forbid.id for forbid in rules.forbids}
+    fired = isinstance(verdict, Deny) and verdict.reason is Reason.FORBIDDEN and verdict.rule in forbids
     for enquiry, spare in enquiries.open.items():
         need = AnswerOf(enquiry)
-        if need not in evidence.outcomes and not fired and not (spare and allowed):
+        if need not in evidence.outcomes and not fired and not (spare and isinstance(verdict, Allow)):
             return need
     return None

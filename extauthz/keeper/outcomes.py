@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from extauthz.model.restriction import OPERATOR
 from extauthz.state import signals
 from extauthz.state.changes import RESTRICTION, newest_number
-from extauthz.state.restrictions import apply_restrictions
+from extauthz.state.restrictions import apply_restrictions, put_by_hand
 from extauthz.state.sessions import count_sessions
 
 if TYPE_CHECKING:
@@ -64,8 +65,12 @@ def hold(writing: Writing, action: Action, restrictions: Sequence[Restriction], 
 
 
 def apply(writing: Writing, restrictions: Sequence[Restriction], sessions: int) -> Done:
-    """Put restrictions in force."""
-    applied = apply_restrictions(writing.connection, restrictions, writing.seal, own=True)
+    """Put restrictions in force, or lift them; what a person puts in force now is in force, whatever was lifted."""
+    words = [
+        put_by_hand(writing.query, each, writing.seal) if each.in_force and each.source == OPERATOR else each
+        for each in restrictions
+    ]
+    applied = apply_restrictions(writing.connection, words, writing.seal, own=True)
     if not restrictions:
         outcome = "noted"
     elif not applied.changed:

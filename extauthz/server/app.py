@@ -263,7 +263,7 @@ def _build(  # noqa: PLR0913 — as `build`, and what closes it
     undo.callback(records.close, 0.0)
     context = policy_context(settings)
     waiting = tuple(kind for kind, added in (context.plugins or {}).items() if added.waits)
-    holdings = open_holdings(settings, clock, metrics, spender, waiting, nonce_secret)
+    holdings = open_holdings(settings, clock, metrics, spender, waiting, nonce_secret=nonce_secret)
     live = LivePolicy()
     shadow = open_shadow(settings, context, holdings.state.facts, holdings.state.restrictions)
     undo.callback(shadow.stop)

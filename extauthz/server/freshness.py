@@ -3,7 +3,9 @@
 1. A beat holds the wall clock's time and the seconds since the machine started. Both ages have to be right: the wall
    clock can be set, and the other one begins anew when the machine does, so a beat from before shows by it.
 2. Freshness ends by mere passing of time. Its epochs change with whether it holds, and no epoch is used twice.
-3. A wall clock that has moved against the other one, in one jump or little by little, makes everything that was kept be
+3. Whether it holds is asked at an instant that is never before now: a decision whose instant was read before freshness
+   was noticed to have ended must not be kept under the epoch of the time after.
+4. A wall clock that has moved against the other one, in one jump or little by little, makes everything that was kept be
    decided anew: what it was kept until was reckoned by another clock.
 """
 
@@ -126,12 +128,16 @@ class Freshness:
         beat = self._beat
         if beat is None:
             return False
-        ages = (at - beat.wall, self._clock.boot() - beat.boot)
+        ages = (self._not_before_now(at) - beat.wall, self._clock.boot() - beat.boot)
         return all(-BACKWARDS_SECONDS <= age <= self._max_staleness for age in ages)
 
     def are_signals_fresh(self, issuer: str, at: Instant) -> bool:
         """Return whether everybody who reports about callers of an issuer is heard; see `ports.RestrictionSource`."""
-        return all(self._is_heard(stream, at) for stream in self._streams if issuer in stream.issuers)
+        reporting = [stream for stream in self._streams if issuer in stream.issuers]
+        if not reporting:
+            return True
+        now = self._not_before_now(at)
+        return all(self._is_heard(stream, now) for stream in reporting)
 
     def silent_streams(self, at: Instant) -> tuple[str, ...]:
         """Return the streams on which nothing is heard, for people."""
@@ -151,6 +157,9 @@ class Freshness:
             return None
         level, until = max(assumed, key=lambda each: SCORES[each[0]])
         return Risk(score=SCORES[level], level=level, until=Instant(until))
+
+    def _not_before_now(self, at: Instant) -> Instant:
+        return max(at, self._clock.now())
 
     def _is_heard(self, stream: Expected, at: Instant) -> bool:
         heard = self._heard.get(stream.name)

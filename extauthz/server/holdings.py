@@ -49,12 +49,13 @@ class Holdings:
     views: Views
 
 
-def open_holdings(
+def open_holdings(  # noqa: PLR0913 — what somebody else has, and this process shares
     settings: Settings,
     clock: Clock,
     metrics: Metrics,
     spender: StateOwner | None = None,
     plugins: tuple[str, ...] = (),
+    *,
     nonce_secret: bytes | None = None,
 ) -> Holdings:
     """Return what is held by these settings; nothing of it runs yet.

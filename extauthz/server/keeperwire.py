@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 MAX_TOGETHER: Final = 500
 """Uses of sessions in one message."""
 
-MAX_CHARACTERS: Final = 100_000
-"""Characters of texts in one message, so that it fits into a frame however they are escaped; one use may have more."""
+MAX_CHARACTERS: Final = 80_000
+"""Characters of texts in one message, so that it fits into a frame however they are escaped, which is as twelve bytes
+at most; one use may have more. What does not fit would be tried again and again, and nothing else be told."""
 
 _TEXTS: Final = ("issuer", "session", "subject", "client", "tenant", "workload", "device", "source")
 

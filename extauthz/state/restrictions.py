@@ -99,6 +99,20 @@ def lift(  # noqa: PLR0913 — each is a field of the word
     return replace(row, in_force=False, event_at=event_at, until=until, signal=signal, by=by, reason=reason)
 
 
+def put_by_hand(query: Query, wanted: Restriction, seal: Seal) -> Restriction:
+    """Return the word that puts in force what a person wants now, also where it was lifted by a clock ahead of ours.
+
+    The newest word of a person is the one that was given last, whatever the clocks say: else a clock that was set
+    back, or another machine's, would make it an older one that changes nothing.
+    """
+    key = (wanted.mark.name.of, wanted.effect.value, wanted.source, also_text(wanted))
+    for row in query(_FIND_ROW, key):
+        known = read_row(row, seal, unheard).restriction
+        if not known.in_force and known.event_at >= wanted.event_at:
+            return replace(wanted, event_at=Instant(nextafter(known.event_at, inf)))
+    return wanted
+
+
 def find_restrictions(
     query: Query, marks: Sequence[Mark], seal: Seal, at: Instant, *, on_alarm: Alarm
 ) -> tuple[Restriction, ...]:

@@ -135,10 +135,9 @@ class SpendTables:
             return self._used(name, at) + wanted[name] <= spend.limit
         new = joining.setdefault(name, set())
         there = "SELECT 1 FROM spend_members WHERE name = ? AND member = ? AND until > ?"
-        if self._connection.execute(there, (name, spend.member, at)).fetchone() is None:
-            new.add(spend.member)
-        if spend.member not in new:
+        if spend.member in new or self._connection.execute(there, (name, spend.member, at)).fetchone() is not None:
             return True
+        new.add(spend.member)
         many = "SELECT count(*) FROM spend_members WHERE name = ? AND until > ?"
         return int(self._connection.execute(many, (name, at)).fetchone()[0]) + len(new) <= spend.limit
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from extauthz.demo.command import run_command
 from extauthz.demo.scenario import find_differences, find_situations
 from extauthz.demo.scenario_live import play
 from extauthz.demo.scenario_show import show_scenario
@@ -87,6 +88,15 @@ def test_without_commands_and_signals_the_token_goes_on(stage: SituationStage) -
     quiet = replace(chained, steps=tuple(step for step in chained.steps if isinstance(step, AskStep)))
     wrong = [moment.title for moment in play(stage, quiet) if moment.wrong]
     assert wrong == ["the same token once more", "alice administers under suspicion"]
+
+
+def test_what_was_reported_is_told(stage: SituationStage) -> None:
+    """`signals tail` says from whom an event came, about whom, what became of it, and how old it was."""
+    subject = {"format": "iss_sub", "iss": stage.stage.issuer.issuer, "sub": "mallory"}
+    assert stage.stage.transmitter.push("account-disabled", subject, {}).status == 202
+    (line,) = run_command(stage.stage, "signals tail --lines 1").lines
+    for told in ("stream demo", "account-disabled", "mallory", "in_force", "s after it happened"):
+        assert told in line
 
 
 def test_windows_are_as_open_as_the_case_says(stage: SituationStage) -> None:

@@ -14,6 +14,7 @@ from extauthz.identity.authorities import Authorities
 from extauthz.identity.certificate_rules import Accepted, CertificateRules, Forwarded, NameType
 from extauthz.identity.opaque import opaque_shape
 from extauthz.identity.rules import RFC9068, ApiKeyRules, Profile, StatusRules, TransactionRules
+from extauthz.model.enquiry import Answered
 from extauthz.model.identity import Kind
 from extauthz.nothing import NOTHING
 from extauthz.pipeline import Views
@@ -41,6 +42,7 @@ from tests.simulators.tokens import ISSUER, NOW, MemoryKeys, TokenMaker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from extauthz.model.enquiry import Enquiry
     from extauthz.pipeline import Reusable
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import ApiKey, Need, RestrictionSource
@@ -76,6 +78,7 @@ resources:
   - {name: peer, action: read, match: {host: api.example.com, path: /peer, methods: [GET]}}
   - {name: server, action: read, match: {host: api.example.com, path: /server, methods: [GET]}}
   - {name: shipment, action: start, match: {host: api.example.com, path: /ship, methods: [GET]}}
+  - {name: asked, action: read, match: {host: api.example.com, path: /asked, methods: [GET]}}
   - {name: bound, action: read, match: {host: api.example.com, path: /bound, methods: [GET]}}
   - name: keyed
     action: read
@@ -91,6 +94,7 @@ guards:
   - {id: g1, on: vouched.read, require: [{revalidate: {max_age: 60s}}]}
   - {id: g2, on: recent.read, require: [{step_up: {max_age: 60s}}]}
   - {id: g3, on: bound.read, require: [{roles: [clerk]}]}
+  - {id: g5, on: asked.read, require: [{external: {ask: elsewhere}}]}
   - {id: g4, on: shipment.start, require: [{scopes: [ship]}, {change_window: releases}]}
 forbids:
   - {id: f1, on: peer.read, when: 'source.principal == "spiffe://example/bad"'}
@@ -101,7 +105,7 @@ permits:
   - id: p1
     who: anyone
     may: [thing.read, two.read, order.write, entry.write, opaque.read, vouched.read, listed.read, recent.read,
-          bound.read, keyed.read, mesh.read, peer.read, server.read, shipment.start]
+          bound.read, asked.read, keyed.read, mesh.read, peer.read, server.read, shipment.start]
 """
 WITHOUT_PERMIT = POLICY.replace("thing.read, two.read", "two.read")
 SERVICE = TokenMaker(issuer="https://transactions.example", kid="x1")
@@ -191,6 +195,7 @@ class Facts:
     lists: Answers[StatusList] = field(default_factory=lambda: Answers(100))
     api_keys: dict[str, ApiKey] = field(default_factory=dict)
     authorities: Authorities = field(default_factory=lambda: Authorities((CLIENTS.certificate,)))
+    said: Answers[Answered] = field(default_factory=lambda: Answers(100))
     changes: Counter[str] = field(default_factory=Counter)
     on_fetch: Callable[[], object] = lambda: None
 
@@ -204,6 +209,7 @@ class Facts:
                 "introspection": self.answers.epoch,
                 "status_list": self.lists.epoch,
                 "api_key": lambda of: self.changes[of],
+                "answer": lambda of: self.said.epoch(of.split(" ")[1]),
                 "authorities": lambda of: self.changes[of],
             },
             view.freshen if view is not None else lambda: None,
@@ -224,6 +230,16 @@ class Facts:
         """See `ports.StatusListSource`."""
         found = self.lists.find(f"{issuer} {uri}")
         return found if found is not None and found.fetched_at <= at < found.until else None
+
+    def find_answer(self, enquiry: Enquiry, at: Instant) -> Answered | None:
+        """See `ports.AnswerSource`; whatever is asked."""
+        found = self.said.find(enquiry.of)
+        return found if found is not None and found.until is not None and at < found.until else None
+
+    def agree(self, *, decision: bool = True, lasts: float = 600) -> None:
+        """Let the other decision point say something."""
+        said = Answered(said={"decision": decision}, asked_at=NOW, until=Instant(NOW + lasts))
+        self.said.keep("elsewhere", said)
 
     def find_api_key(self, key_id: str) -> ApiKey | None:
         """See `ports.ApiKeySource`."""
@@ -299,6 +315,7 @@ class Scene:
             api_keys=facts,
             authorities=facts,
             registry=facts.registry,
+            answers=facts,
             state=view or NOTHING,
             restrictions=restrictions or view or NOTHING,
         )

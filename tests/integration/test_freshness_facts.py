@@ -156,6 +156,13 @@ COUNTED = [
     Fact("an entry's networks", THING, "unexpected_network", registered(networks="198.51.100.0/24")),
     Fact("an entry's kind", THING, "identity_unmapped", registered(", kind: user")),
     Fact("a bound role", with_token("/bound"), "role_missing", registered(until=-1)),
+    Fact(
+        "the answer of another decision point",
+        with_token("/asked"),
+        "external_denied",
+        lambda scene: scene.facts.agree(decision=False),
+        prepare=lambda scene: scene.facts.agree(),
+    ),
 ]
 """Facts that others change: an epoch is noted before each is looked at."""
 
@@ -174,6 +181,13 @@ TIMED = [
         "evidence_unavailable",
         seconds=30,
         prepare=vouched(lasts=30),
+    ),
+    Fact(
+        "the end of another decision point's answer",
+        with_token("/asked"),
+        "evidence_unavailable",
+        seconds=30,
+        prepare=lambda scene: scene.facts.agree(lasts=30),
     ),
     Fact(
         "the end of an issuer's word about an opaque token",

@@ -287,6 +287,16 @@ def test_what_arrives_is_followed(shop: Shop) -> None:
         assert (following.wait(20), following.stderr.read() if following.stderr else "") == (0, "")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a folder away")
+def test_another_user_s_server_is_told(tmp_path: Path) -> None:
+    """The message says as whom to run it."""
+    config = write_settings(tmp_path)
+    make_run_dir(tmp_path / "run")
+    os.chown(tmp_path / "run", 54321, -1)
+    result = CliRunner().invoke(app, ["revoke", "session", "s-1", *WHY, "--config", str(config)])
+    assert (result.exit_code, "run this as that user" in result.stderr, "54321" in result.stderr) == (1, True, True)
+
+
 def test_an_answer_of_another_version_is_told(tmp_path: Path) -> None:
     """It is no receipt, so nobody is told that anything is in force."""
     config = write_settings(tmp_path)

@@ -127,6 +127,21 @@ def test_lifting_is_by_target_effect_and_source(tmp_path: Path) -> None:
         assert outcomes == ["in_force", "noted", "lifted"]
 
 
+def test_a_person_revokes_again_what_was_lifted_by_a_clock_ahead(tmp_path: Path) -> None:
+    """Else the clock of another machine, or one that was set back, would make it an older word, without effect."""
+    with keeping(tmp_path) as kept:
+        ahead = Instant(kept.clock.now() + 3600)
+        kept.keeper.carry_out(kept.action("a1"), [kept.revoked(BOB, event_at=ahead)])
+        assert kept.keeper.lift(kept.action("a2"), [BOB]).changed == 1
+        assert kept.keeper.carry_out(kept.action("a3"), [kept.revoked(BOB)]).changed == 1
+        assert [each.event_at > ahead for each in kept.in_force(BOB)] == [True]
+        # What a stream says is as old as it says.
+        late = kept.revoked(BOB, source=STREAM, effect=Effect.QUARANTINED, in_force=False, event_at=ahead)
+        kept.keeper.carry_out(kept.action("e1", source=STREAM), [late])
+        early = kept.revoked(BOB, source=STREAM, effect=Effect.QUARANTINED)
+        assert kept.keeper.carry_out(kept.action("e0", source=STREAM), [early]).changed == 0
+
+
 def test_a_stream_lifts_its_own_only(tmp_path: Path) -> None:
     """As a restriction that is not in force; it stays, so that an older word that arrives late changes nothing."""
     with keeping(tmp_path) as kept:

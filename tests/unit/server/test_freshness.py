@@ -63,6 +63,20 @@ def test_a_beat_is_fresh_by_both_clocks(wall: float, boot: float, fresh: bool) -
     assert found.is_state_fresh(clock.now()) is fresh
 
 
+def test_what_was_noticed_to_be_stale_is_not_fresh_for_an_earlier_instant(next_epoch: Callable[[], int]) -> None:
+    """Else a decision that began before the end would be kept under the epoch of the time after it."""
+    clock = ManualClock()
+    found = freshness(Expected("idp", frozenset({ISSUER}), max_silence=5.0), clock=clock)
+    found._heard = heard_of("idp", 0)
+    before = Instant(clock.now() + 4.9)
+    assert found.are_signals_fresh(ISSUER, before)
+    clock.instant += 5.1  # The wall clock is slewed; by the other one the beat is fresh.
+    clock.booted += 4.9
+    found.notice(next_epoch)
+    assert not found.is_state_fresh(before)
+    assert not found.are_signals_fresh(ISSUER, before)
+
+
 def test_without_a_beat_nothing_is_fresh() -> None:
     """As in a file that nobody has kept up yet."""
     assert not Freshness(ManualClock(), 5.0).is_state_fresh(NOW)

@@ -75,6 +75,18 @@ def test_nonces_are_made_where_a_profile_asks_for_them() -> None:
     assert one.nonce_at(NOW) != other.nonce_at(NOW)
 
 
+def test_workers_of_one_server_accept_the_nonces_of_each_other(tmp_path: Path) -> None:
+    """They are given one secret, unless the settings name another."""
+    one, other = (nonces_from(settings_with(), b"s" * 32) for _ in range(2))
+    assert one is not None
+    assert other is not None
+    assert other.accepts_nonce(one.nonce_at(NOW), NOW)
+    (file := tmp_path / "secret").write_bytes(b"t" * 32)
+    named = nonces_from(settings_with(file), b"s" * 32)
+    assert named is not None
+    assert not named.accepts_nonce(one.nonce_at(NOW), NOW)
+
+
 def test_a_secret_comes_from_a_file(tmp_path: Path) -> None:
     """White space round it, such as an editor's newline, is not part of it."""
     file = tmp_path / "secret"
