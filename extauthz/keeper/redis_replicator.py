@@ -108,18 +108,22 @@ class RedisReplicator:
     def in_sync(self) -> bool:
         """Return whether Redis has answered just now, both ways, and everything that it has was read.
 
-        Both ways, because one that is cut off from the others may go on answering those who only read.
+        Both ways, and in one life, because a server that is cut off may go on answering those who only read.
         """
+        parts = self._parts
         lag, _ = self._read_gauges()
-        return lag is not None and lag <= self._within
+        return (
+            parts is not None
+            and lag is not None
+            and lag <= self._within
+            and parts.sender.life == parts.follower.life is not None
+        )
 
     def _read_gauges(self) -> tuple[float | None, int]:
         """Return how many seconds ago Redis last answered so, None for never, and how many other machines there are."""
         parts = self._parts
         if parts is None:
             return None, 0
-        if parts.sender.life != parts.follower.life:
-            return None, parts.nodes.others
         since = min(parts.sender.beat_at, parts.follower.at_end)
         return (self._clock.monotonic() - since if isfinite(since) else None), parts.nodes.others
 

@@ -62,22 +62,22 @@ class TestTwoMachines:
         """Also when it is published after the newer one."""
         one, two = pair
         now = SystemClock().now()
-        two.revoke("bob", at=now - 60)
+        two.revoke("bob", at=now - 60, source="stream s")
         assert one.release("bob").changed == 1
-        assert one.revoke("bob", at=now - 90, reason="older").replicas == 1
+        assert one.revoke("bob", at=now - 90, source="stream s").replicas == 1
         assert (one.found("bob"), two.found("bob")) == ((), ())
 
     def test_who_comes_later_learns_everything(self, pair: tuple[Machine, Machine], tmp_path: Path) -> None:
         """What is lifted stays lifted."""
         one, _ = pair
         one.revoke("bob")
-        one.revoke("carol")
+        one.revoke("carol", source="stream s")
         one.release("carol")
         three = Machine(tmp_path / "three", one.server)
         with running(three):
             assert len(three.found("bob")) == 1
             assert three.found("carol") == ()
-            three.revoke("carol", at=SystemClock().now() - 3000)
+            three.revoke("carol", at=SystemClock().now() - 3000, source="stream s")
             assert three.found("carol") == ()
         assert three.alarms == []
 
