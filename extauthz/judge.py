@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from extauthz import guard
+from extauthz.decision.enquiries import find_open
 from extauthz.decision.facts import gather_facts
 from extauthz.decision.state import read_state
 from extauthz.errors import Refusal
@@ -25,7 +26,7 @@ from extauthz.model.restriction import Restriction
 from extauthz.model.verdict import Allow, Deny
 from extauthz.nothing import NOTHING
 from extauthz.policy.evaluate import evaluate
-from extauthz.ports import NeedsEvidence
+from extauthz.ports import NO_EVIDENCE, NeedsEvidence
 from extauthz.request.bounds import require_within_bounds, require_within_tenants
 
 if TYPE_CHECKING:
@@ -160,7 +161,8 @@ class Given:
         read_attributes: reads the attributes of a route's resource; None for the way that serves.
         see: changes what rules see; None for what they would see.
         restrictions: what was taken away after login.
-        answer: what others answer who have the say about something; None for nobody can tell.
+        answer: what others answer who have the say about something; None when nobody can tell, so that what hangs on
+            an answer is untold.
     """
 
     read_request: Callable[[], Request]
@@ -171,7 +173,7 @@ class Given:
     read_attributes: Callable[[Route, Request], dict[str, AttributeValue]] | None = None
     see: Callable[[Facts], Facts] | None = None
     restrictions: RestrictionSource = NOTHING
-    answer: Callable[[Enquiry], Answered | None] = _untold
+    answer: Callable[[Enquiry], Answered | None] | None = None
 
 
 def judge(given: Given, ruleset: Ruleset) -> Judged:
@@ -216,10 +218,16 @@ def _decide(judged: Judged, given: Given, ruleset: Ruleset) -> Verdict:
     judged.attributes = route.read_attributes(request) if read is None else read(route, request)
     facts = gather_facts(request, identity, route.target, judged.attributes, given.at)
     facts = read_state(route.rules, facts, given.state, ledger, narrowing)
-    facts = replace(facts, enquiries=Enquiries(given.answer))
+    facts = replace(facts, enquiries=Enquiries() if given.answer is None else Enquiries(given.answer))
     judged.facts = facts = facts if given.see is None else given.see(facts)
-    # 5. The rules.
-    return evaluate(route.rules, facts)
+    # 5. The rules. What the pipeline would have asked others about is untold when nobody can tell what they say.
+    verdict = evaluate(route.rules, facts)
+    if given.answer is None and facts.enquiries.open:
+        judged.facts = replace(facts, said={}, enquiries=Enquiries(_untold))
+        need = find_open(facts.enquiries, verdict, route.rules, NO_EVIDENCE)
+        if need is not None:
+            _untold(need.enquiry)
+    return verdict
 
 
 def no_credential(route: Route, request: Request) -> Identity:

@@ -3,7 +3,8 @@
 The decision is made as ever; this changes only what comes of it. Three things are refused even so:
 
 1. Whoever asks without being a known proxy: nobody else may learn what policy would say.
-2. Requests to hosts that are enforced already, by name or because they belong to a namespace that is.
+2. Requests to hosts that are enforced already, by name or because they belong to a namespace that is; on any port,
+   which the client chooses, unless the name says one.
 3. Where some are, requests that cannot be read or were not read, since their host is not known; and where namespaces
    are, all requests while no policy says which hosts belong to them.
 
@@ -12,6 +13,7 @@ Our own failures let requests through as well, since they would not stand in the
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 OBSERVE_RULE: Final = RuleId("extauthz.observe")
 """The rule of allows that enforcing would have refused; no policy can have a rule of that name."""
+
+_PORT: Final = re.compile(r":[0-9]+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class Observing:
             return True
         if host is None or (self.namespaces and ruleset is None):
             return False
-        return not any(host_matches(pattern, host) for pattern in self._patterns(ruleset))
+        spellings = {host, _PORT.sub("", host)}
+        return not any(host_matches(pattern, each) for pattern in self._patterns(ruleset) for each in spellings)
 
     def _patterns(self, ruleset: Ruleset | None) -> Iterator[str]:
         yield from self.enforced

@@ -197,7 +197,8 @@ class Settings(Section):
     )
     enforced_hosts: tuple[str, ...] = Field(
         default=(),
-        description="With `mode: observe`, hosts that are enforced already: exact names or `*.example.com`.",
+        description="With `mode: observe`, hosts that are enforced already: exact names or `*.example.com`; on any "
+        "port, unless the name says one.",
     )
     enforced_namespaces: tuple[str, ...] = Field(
         default=(), description="With `mode: observe`, namespaces of the policy whose hosts are enforced already."

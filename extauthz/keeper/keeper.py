@@ -195,7 +195,8 @@ class Keeper:
                 if hold_above is not None and sessions > hold_above:
                     done = hold(writing, action, restrictions, sessions, subject)
                 else:
-                    done = apply(writing, restrictions, sessions)
+                    by_hand = action.received_at if action.source == OPERATOR else None
+                    done = apply(writing, restrictions, sessions, by_hand)
                 self._remember(writing, action, done, subject=subject, detail=detail)
         return self._receipts.finish(action, done, started, subject=subject, detail=detail)
 

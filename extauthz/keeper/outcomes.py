@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from extauthz.model.restriction import OPERATOR
 from extauthz.state import signals
 from extauthz.state.changes import RESTRICTION, newest_number
 from extauthz.state.restrictions import apply_restrictions, put_by_hand
@@ -64,10 +63,14 @@ def hold(writing: Writing, action: Action, restrictions: Sequence[Restriction], 
     return Done(0, "held", sessions=sessions, held=name)
 
 
-def apply(writing: Writing, restrictions: Sequence[Restriction], sessions: int) -> Done:
-    """Put restrictions in force, or lift them; what a person puts in force now is in force, whatever was lifted."""
+def apply(
+    writing: Writing, restrictions: Sequence[Restriction], sessions: int, by_hand: Instant | None = None
+) -> Done:
+    """Put restrictions in force, or lift them; what a person does at `by_hand` holds, whatever was lifted before."""
     words = [
-        put_by_hand(writing.query, each, writing.seal) if each.in_force and each.source == OPERATOR else each
+        put_by_hand(writing.query, each, writing.seal)
+        if each.in_force and by_hand is not None and each.event_at >= by_hand
+        else each
         for each in restrictions
     ]
     applied = apply_restrictions(writing.connection, words, writing.seal, own=True)

@@ -72,10 +72,10 @@ for i = 6, #ARGV, 4 do
       local other = string.sub(field, 1, -2) .. (narrows and 'w' or 'n')
       local row_there = redis.call('HGET', KEYS[3], other)
       local there_at = row_there and at_of(row_there)
-      if there_at and narrows and there_at >= at then
+      if there_at and narrows and there_at > at then
         local there_ends = tonumber(redis.call('ZSCORE', KEYS[4], other))
         if there_ends then end_by(field, there_ends) end
-      elseif there_at and not narrows and there_at <= at and ends then
+      elseif there_at and not narrows and there_at < at and ends then
         end_by(other, ends)
       end
     end

@@ -50,7 +50,7 @@ _NOT_POLICY: Final = frozenset(
         Reason.INTERNAL_ERROR,
     }
 )
-"""Refusals that no policy would change."""
+"""Refusals that no policy would change, but those that a rule has made: it asked somebody who did not answer."""
 
 
 class Slot:
@@ -124,7 +124,7 @@ class ShadowPolicy:
     def watch(self, answer: Answer) -> Answer:
         """Return the answer with a place for what the shadow says to it; never waits."""
         ruleset, decision = self._live.current, answer.decision.enforced
-        if ruleset is None or decision.request is None or decision.reason in _NOT_POLICY:
+        if ruleset is None or decision.request is None or not _is_of_policy(decision):
             return answer
         shadow = Slot()
         with self._changed:
@@ -188,6 +188,10 @@ def find_outcome(
         reason="" if said.allowed else said.reason.value,
         rule=said.verdict.rule or "",
     )
+
+
+def _is_of_policy(decision: Decision) -> bool:
+    return decision.reason not in _NOT_POLICY or decision.verdict.rule is not None
 
 
 def _change(decision: Decision, said: Decision) -> ShadowChange:

@@ -6,13 +6,15 @@ import itertools
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from extauthz.clock import SystemClock
+from extauthz.clock import Instant, SystemClock
 from extauthz.keeper.redis_journal import KEEP_ENTRIES
+from extauthz.state.changes import read_numbers
 from extauthz.telemetry.statemetrics import StateMetrics
 from tests.simulators.machines import Machine, revocation, running, subject
 
@@ -80,6 +82,25 @@ class TestTwoMachines:
             three.revoke("carol", at=SystemClock().now() - 3000, source="stream s")
             assert three.found("carol") == ()
         assert three.alarms == []
+
+    @pytest.mark.parametrize("lifted_first", [False, True])
+    def test_of_two_words_at_once_the_narrower_is_not_forgotten(
+        self, pair: tuple[Machine, Machine], lifted_first: bool
+    ) -> None:
+        """Else who comes after the other has ended would not learn of it."""
+        one, _ = pair
+        now = SystemClock().now()
+        narrows = revocation("bob", now, until=None, source="stream idp")
+        widens = replace(narrows, in_force=False, until=Instant(now + 60))
+        for word in (widens, narrows) if lifted_first else (narrows, widens):
+            one.keeper.take_over([word], own=True)
+            with one.keeper.reading() as query:
+                number = read_numbers(query)["restriction"]
+            one.replicator.publish(number)
+            one.replicator.wait_for_replicas(number, 2.0)
+        ends = one.server.say("ZRANGE", "extauthz:restrictions:ends", "0", "-1").split()
+        assert [field[-1] for field in ends] in ([], ["w"])
+        assert [len(machine.found("bob")) for machine in pair] == [1, 1]
 
     def test_a_machine_that_left_is_not_waited_for(self, pair: tuple[Machine, Machine]) -> None:
         """It says goodbye."""

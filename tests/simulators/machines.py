@@ -103,9 +103,9 @@ class Machine:
         self._running.close()
 
     def revoke(self, name: str, *, at: float | None = None, **changes: Any) -> Receipt:
-        """Revoke a subject by hand, and return the receipt."""
+        """Revoke a subject by hand, and return the receipt; with `at` it is an older word that arrives now."""
         moment = Instant(self.clock.now() if at is None else at)
-        action = Action(id=f"revoke {name} {moment!r}", source=OPERATOR, kind="revoke", received_at=moment)
+        action = Action(id=f"revoke {name} {moment!r}", source=OPERATOR, kind="revoke", received_at=self.clock.now())
         return self.keeper.carry_out(action, [revocation(name, moment, **changes)])
 
     def release(self, name: str) -> Receipt:

@@ -192,11 +192,20 @@ def test_enforced_hosts_are_enforced() -> None:
         ("eu.pay.example.com", False),
         ("other.example.com", False),
         ("docs.example.com", True),
+        ("billing.example.com:8443", False),
+        ("eu.pay.example.com:1", False),
+        ("other.example.com:8443", False),
+        ("docs.example.com:8443", True),
+        ("ports.example.com:8443", False),
+        ("ports.example.com", True),
         (None, False),
     ],
 )
 def test_enforced_namespaces_are_enforced(host: str | None, observed: bool) -> None:
-    """All hosts of the namespace, beside the hosts that are named; and nothing is let through without a policy."""
+    """All hosts of the namespace, beside the hosts that are named; and nothing is let through without a policy.
+
+    The client chooses the port that stands in the host, so it does not decide, unless it is named.
+    """
     root = """\
 root: true
 owner: o
@@ -205,7 +214,7 @@ namespaces:
   docs: {hosts: docs.example.com, owner: d}
 """
     ruleset = compile_policy({"root.yaml": root.encode()}, PolicyContext())
-    observing = Observing(("other.example.com",), ("billing",))
+    observing = Observing(("other.example.com", "ports.example.com:8443"), ("billing",))
     assert observing.covers("edge", host, ruleset) is observed
     assert observing.covers("edge", host, None) is False
     assert observing.covers("", host, ruleset) is False
