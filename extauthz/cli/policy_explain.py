@@ -29,6 +29,14 @@ BodyOption = Annotated[str | None, typer.Option("--body", help="The body; JSON t
 IdentityOption = Annotated[
     str | None, typer.Option("--identity", help="The caller as in a policy test: `{kind: ci, roles: [deployer]}`.")
 ]
+StateOption = Annotated[
+    str | None,
+    typer.Option("--state", help="Changeable facts as in a policy test; what is not given is not known."),
+]
+AnswersOption = Annotated[
+    str | None,
+    typer.Option("--answers", help="What other decision points answer as in a policy test; the others do not answer."),
+]
 AtOption = Annotated[str | None, typer.Option("--at", help="Instant of the decision (RFC 3339).")]
 CasesOption = Annotated[Path | None, typer.Option("--tests", help="Explain a test of this file.")]
 NameOption = Annotated[str | None, typer.Option("--test", help="Which test: its name, or the beginning of it.")]
@@ -57,6 +65,8 @@ def explain(  # noqa: PLR0913 — one for each option
     header: HeaderOption = None,
     body: BodyOption = None,
     identity: IdentityOption = None,
+    state: StateOption = None,
+    answers: AnswersOption = None,
     at: AtOption = None,
     tests: CasesOption = None,
     test: NameOption = None,
@@ -74,7 +84,8 @@ def explain(  # noqa: PLR0913 — one for each option
     if tests is not None:
         judged = _judge_test(tests, test, policy or [], config)
     elif url is not None:
-        asked = partial(to_case, url, method=method, headers=header or (), body=body, identity=identity, at=at)
+        said = {"identity": identity, "state": state, "answers": answers, "at": at}
+        asked = partial(to_case, url, method=method, headers=header or (), body=body, **said)
         judged = judge_case(or_exit(asked), load_ruleset(policy or [], config))
     else:
         judged = _judge_decision(decision or "", log, policy or [], config)

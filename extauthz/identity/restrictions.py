@@ -58,6 +58,7 @@ _DETAILS: Final = {
     Reason.SESSION_REVOKED: "Sign in again, or request a new token.",
     Reason.STEP_UP_REQUIRED: "Sign in again as the challenge says.",
 }
+_SPIFFE: Final = "spiffe://"
 _REVOKES: Final = frozenset({Effect.REVOKED, Effect.REAUTHENTICATE})
 _ONE_CREDENTIAL: Final = frozenset({Form.TOKEN, Form.CERTIFICATE})
 _SOFTWARE: Final = frozenset({Form.CLIENT, Form.WORKLOAD})
@@ -138,8 +139,10 @@ def _marks_of(identity: Identity) -> Iterator[Mark]:
         for form, value in own:
             if value:
                 yield Mark(form, issuer, value)
-        if identity.workload:
-            yield Mark(Form.WORKLOAD, "", identity.workload)
+        actors = identity.involved[1:]
+        for workload in (identity.workload, *map(_workload_of, actors)):
+            if workload:
+                yield Mark(Form.WORKLOAD, "", workload)
         if thumbprint := _find_thumbprint(identity):
             yield Mark(Form.CERTIFICATE, "", thumbprint)
     yield EVERYBODY
@@ -150,6 +153,13 @@ def _marks_of_party(party: Principal) -> Iterator[Mark]:
     if party.client:
         yield Mark(Form.CLIENT, party.issuer, party.client)
     yield Mark(Form.ISSUER, party.issuer)
+
+
+def _workload_of(actor: Principal) -> str:
+    """Return the stable key that an actor has when it comes by itself."""
+    if actor.subject.startswith(_SPIFFE):
+        return actor.subject
+    return f"{actor.issuer}|{actor.client or actor.subject}"
 
 
 def _find_thumbprint(identity: Identity) -> str:

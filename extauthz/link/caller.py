@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+_TURN_SECONDS: Final = 0.001
+"""Between two attempts to connect while others wait for the same."""
+
 MAX_KEPT: Final = 32
 """Connections that are kept while nobody asks."""
 
@@ -43,6 +46,7 @@ class LinkCaller:
         self._timeout = timeout
         self._clock = clock or SystemClock()
         self._users = frozenset({os.geteuid(), 0}) if users is None else users
+        self._closed = threading.Event()
         # Everything below is read and written under this lock only.
         self._lock = threading.Lock()
         self._kept: list[FrameSocket] = []
@@ -69,6 +73,7 @@ class LinkCaller:
 
     def close(self) -> None:
         """Let go of the connections that are kept."""
+        self._closed.set()
         with self._lock:
             kept, self._kept = self._kept, []
         for frames in kept:
@@ -97,8 +102,7 @@ class LinkCaller:
         with ExitStack() as undo:
             undo.callback(connecting.close)
             try:
-                connecting.settimeout(max(until - self._clock.monotonic(), 1e-6))
-                connecting.connect(str(self._path))
+                self._connect_in_turn(connecting, until)
             except OSError as error:
                 text = f"{self._path}: {error.strerror or error}; is `extauthz serve` running?"
                 raise LinkError(text) from error
@@ -107,3 +111,13 @@ class LinkCaller:
                 raise LinkError(text)
             undo.pop_all()
         return FrameSocket(connecting, self._clock)
+
+    def _connect_in_turn(self, connecting: socket.socket, until: float) -> None:
+        """Connect; wait for a turn while too many others wait to be accepted, which Linux says at once (unix(7))."""
+        while True:
+            connecting.settimeout(max(until - self._clock.monotonic(), 1e-6))
+            try:
+                return connecting.connect(str(self._path))
+            except BlockingIOError:
+                if self._clock.monotonic() >= until or self._closed.wait(_TURN_SECONDS):
+                    raise

@@ -133,6 +133,10 @@ def _failed(outcome: Outcome) -> bool:
 def _deny_without_permit(guards: list[Outcome], permits: list[Outcome], trail: Trail) -> Deny:
     repairable = [permit for permit in permits if permit.unmet]
     if not repairable:
+        for permit in permits:
+            if permit.failure is Reason.EVIDENCE_UNAVAILABLE:
+                # Somebody has a say and gave none: that is our trouble, and may be another answer in a moment.
+                return Deny(reason=permit.failure, rule=permit.id, trail=trail, inner=permit.inner)
         inner = next((permit.inner for permit in permits), "")
         return Deny(reason=Reason.NO_PERMIT, trail=trail, inner=inner)
     best = min(repairable, key=lambda permit: len(permit.unmet))

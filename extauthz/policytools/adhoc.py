@@ -27,6 +27,8 @@ def to_case(  # noqa: PLR0913 — one for each option
     headers: Sequence[str] = (),
     body: str | None = None,
     identity: str | None = None,
+    state: str | None = None,
+    answers: str | None = None,
     at: str | None = None,
 ) -> Case:
     """Return the case that options state.
@@ -37,6 +39,8 @@ def to_case(  # noqa: PLR0913 — one for each option
         headers: `name: value`, one a line.
         body: as sent; JSON objects are sent as JSON.
         identity: a caller in the form of a policy test; None presents no credential.
+        state: changeable facts in the form of a policy test; None for none that is known.
+        answers: what other decision points answer, in that form; None for none that answers.
         at: instant of the decision.
 
     Raises:
@@ -48,8 +52,9 @@ def to_case(  # noqa: PLR0913 — one for each option
     if body is not None:
         request["body"] = _json_or_text(body)
     test: dict[str, Any] = {"name": _PLACE, "request": request, "at": at or DEFAULT_AT, "expect": "allow"}
-    if identity is not None:
-        test["identity"] = read_yaml("--identity", identity.encode()).data
+    for key, text in (("identity", identity), ("state", state), ("answers", answers)):
+        if text is not None:
+            test[key] = read_yaml(f"--{key}", text.encode()).data
     try:
         return read_case_file(_PLACE, json.dumps({"tests": [test]}).encode()).cases[0]
     except FileError as error:

@@ -7,17 +7,16 @@ there, and the verdict is the one that was made.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from extauthz.audit.record import to_rfc3339
 from extauthz.audit.redact import to_recorded
-from extauthz.clock import Instant
 from extauthz.judge import NotRecorded
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, to_published
 from extauthz.policy.combine import Effect, State
 from extauthz.policy.evaluate import outcome_of
 from extauthz.policy.rules import ConditionFailed, Failed, Forbid, Guard, Met, Permit, RouteRules, Unmet, Who
+from extauthz.policytools.values import find_values, find_values_of, to_shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,8 +30,6 @@ Rule = Guard | Forbid | Permit
 
 _EFFECTS: Final = {Guard: "guard", Forbid: "forbid", Permit: "permit"}
 _HOLDING: Final = {Effect.GUARD: "holds", Effect.FORBID: "fires", Effect.PERMIT: "grants"}
-_NOT_KNOWN: Final = "(not known)"
-_NOT_RECORDED: Final = "(not recorded)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +124,7 @@ def explain(judged: Judged) -> Explanation:
         target=f"{target.resource}.{target.action}" if target is not None else "",
         policy=decision.policy or "",
         caller=_caller(judged),
-        attributes={name: _shown(value) for name, value in judged.attributes.items()},
+        attributes={name: to_shown(value) for name, value in judged.attributes.items()},
         rules=rules,
         detail=denied.detail if denied is not None else "",
         inner=denied.inner if denied is not None else "",
@@ -190,7 +187,7 @@ def _ask_who(rule: Permit, facts: Facts) -> Asked:
         reads = ["identity.kind", "identity.issuer", "identity.client", "identity.subject", "identity.roles"]
     if facts.identity.actor is not None:
         reads = [*reads, *(name.replace("identity.", "actor.") for name in reads if name != "identity.roles")]
-    values = _values(reads, facts)
+    values = find_values(reads, facts)
     try:
         outcome = outcome_of(replace(rule, when=None, require=()), facts)
     except NotRecorded as missing:
@@ -204,7 +201,7 @@ def _ask_who(rule: Permit, facts: Facts) -> Asked:
 
 def _ask_condition(when: Condition, facts: Facts) -> Asked:
     text = str(getattr(when, "text", ""))
-    values = _values(sorted(when.reads), facts)
+    values = find_values(sorted(when.reads), facts)
     try:
         return Asked("when", "holds" if when.holds(facts) else "unmet", text=text, values=values)
     except ConditionFailed as failure:
@@ -214,11 +211,12 @@ def _ask_condition(when: Condition, facts: Facts) -> Asked:
 
 
 def _ask(requirement: Requirement, facts: Facts) -> Asked:
-    values = {**_values(sorted(requirement.reads), facts), **_state_values(requirement, facts)}
     try:
         finding = requirement.find(facts)
     except NotRecorded as missing:
+        values = find_values_of(requirement, facts)
         return Asked(requirement.kind, "untold", detail=f"not recorded: {missing.what}", values=values)
+    values = find_values_of(requirement, facts)
     match finding:
         case Met():
             return Asked(requirement.kind, "holds", values=values)
@@ -236,49 +234,6 @@ def _ask(requirement: Requirement, facts: Facts) -> Asked:
             return Asked(requirement.kind, "failed", detail=finding.inner, values=values)
 
 
-def _values(names: Iterable[str], facts: Facts) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name in names:
-        try:
-            found[name] = _shown(facts.variables[name]) if name in facts.variables else _of_identity(name, facts)
-        except NotRecorded:
-            found[name] = _NOT_RECORDED
-    return found
-
-
-def _of_identity(name: str, facts: Facts) -> object:
-    """Return what is known of the caller and is no variable, such as the instant of a sign-in."""
-    side, _, member = name.partition(".")
-    party: Any = {"identity": facts.identity, "actor": facts.identity.actor}.get(side)
-    value = getattr(party, member, None)
-    if isinstance(value, float):
-        return to_rfc3339(Instant(value))
-    return _NOT_KNOWN if value in (None, "", (), frozenset()) else _shown(value)
-
-
-def _state_values(requirement: Requirement, facts: Facts) -> dict[str, object]:
-    found: dict[str, object] = {}
-    for name in requirement.needs(facts):
-        try:
-            value = facts.state.get(name)
-        except NotRecorded:
-            found[f"state.{name.kind}"] = _NOT_RECORDED
-            continue
-        found[f"state.{name.kind}"] = _NOT_KNOWN if value is None else to_recorded(str(value))
-    return found
-
-
-def _shown(value: object) -> object:
-    """Return a value for people: bounded, without what looks like a secret."""
-    if isinstance(value, str):
-        return to_recorded(value)
-    if isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_shown(each) for each in (sorted(value) if isinstance(value, set | frozenset) else value)]
-    return to_recorded(str(value))
-
-
 def _caller(judged: Judged) -> dict[str, object]:
     identity = judged.identity
     if identity is None:
@@ -287,7 +242,7 @@ def _caller(judged: Judged) -> dict[str, object]:
     if identity.actor is not None:
         known |= {"actor kind": identity.actor.kind or "", "actor": identity.actor.subject}
     known |= {"client": identity.client, "tenant": identity.tenant}
-    return {name: _shown(str(value)) for name, value in known.items() if value}
+    return {name: to_shown(str(value)) for name, value in known.items() if value}
 
 
 def _why(verdict: Verdict, rules: Iterable[Explained]) -> str:
@@ -297,6 +252,8 @@ def _why(verdict: Verdict, rules: Iterable[Explained]) -> str:
     if verdict.remedies:
         return "everything that is missing can be repaired by the caller, so all of it is named"
     enforced = [rule for rule in rules if not rule.observe]
+    if verdict.reason is Reason.EVIDENCE_UNAVAILABLE and verdict.rule:
+        return "somebody who has a say gave no answer, so nothing can be promised"
     if any(rule.state == "fires" for rule in enforced):
         return "a forbid fires, so nothing would help"
     if any(rule.state == "failed" and rule.effect != "permit" for rule in enforced):

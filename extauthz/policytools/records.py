@@ -52,7 +52,11 @@ UNDECIDED: Final = frozenset(
         "signals_stale",
     }
 )
-"""Reasons of requests that policy was never asked about, for want of ours; nobody can tell what it had said."""
+"""Reasons of requests that policy was never asked about, for want of ours; nobody can tell what it had said.
+
+Where a record of `evidence_unavailable` names a rule, policy was asked: the rule wanted the word of somebody who gave
+none.
+"""
 
 _NOT_POLICY: Final = frozenset({Reason.PROXY_OUT_OF_BOUNDS.value})
 """Refusals by the settings, which no policy changes."""
@@ -82,6 +86,13 @@ class Recorded:
         """Return what policy said: of a request that was only observed, what enforcing would have answered."""
         would = self.members.get("would")
         return Outcome(allowed=False, reason=str(would.get("reason", ""))) if isinstance(would, dict) else self.outcome
+
+    @property
+    def undecided(self) -> bool:
+        """Return whether policy was never asked."""
+        would = self.members.get("would")
+        asked = "rule" in (would if isinstance(would, dict) else self.members)
+        return self.judged.reason in UNDECIDED and not (asked and self.judged.reason == Reason.EVIDENCE_UNAVAILABLE)
 
     @property
     def decision_id(self) -> str:
@@ -161,7 +172,7 @@ def to_given(recorded: Recorded) -> Given:
     if members.get("format") != RECORD_FORMAT:
         what = "a record of an older version"
         raise NotRecorded(what)
-    if recorded.judged.reason in UNDECIDED:
+    if recorded.undecided:
         what = f"a decision: it was {recorded.judged.reason}"
         raise NotRecorded(what)
     return Given(

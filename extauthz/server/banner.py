@@ -48,7 +48,7 @@ def banner(settings: Settings, serving: Sequence[Serving], metrics: str | None) 
     lines += [f"  policy     {policy}" for policy in dict.fromkeys(each.policy for each in serving)]
     lines.append(f"  proxies    {', '.join(proxy.name for proxy in settings.proxies) or 'none'}")
     lines.append(f"  issuers    {', '.join(issuer.issuer for issuer in settings.issuers) or 'none'}")
-    lines.append(f"  records    {'standard output' if settings.records.path == '-' else settings.records.path}")
+    lines.append(f"  records    {_records(settings)}")
     lines.append(f"  metrics    {f'http://{metrics}/metrics' if metrics else 'off'}")
     lines += [f"  WEAKENED   {sentence}" for sentence in weakenings(settings)]
     lines += [f"  note       {sentence}" for sentence in cautions(settings)]
@@ -60,6 +60,12 @@ def name_policy(ruleset: Ruleset | None) -> str:
     if ruleset is None:
         return "NONE: everything is denied until the problems above are mended"
     return f"{ruleset.revision} ({ruleset.counts})"
+
+
+def _records(settings: Settings) -> str:
+    if settings.records.path == "-":
+        return "standard output"
+    return f"{settings.records.path}{', a file for each worker' if settings.server.workers else ''}"
 
 
 def _protection(listener: ListenerSettings) -> str:

@@ -191,7 +191,8 @@ def find_outcome(
 
 
 def _is_of_policy(decision: Decision) -> bool:
-    return decision.reason not in _NOT_POLICY or decision.verdict.rule is not None
+    unanswered = decision.reason is Reason.EVIDENCE_UNAVAILABLE and decision.verdict.rule is not None
+    return unanswered or decision.reason not in _NOT_POLICY
 
 
 def _change(decision: Decision, said: Decision) -> ShadowChange:

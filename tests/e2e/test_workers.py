@@ -67,6 +67,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         ports=Ports(extauthz=first),
         change_settings=change_settings,
         change_bootstrap=change_bootstrap,
+        signals=True,
     )
     with Stage(script) as running:
         for worker in range(WORKERS):

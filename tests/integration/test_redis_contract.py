@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.state_contract import StateContract
+from tests.simulators.machines import Machine, running
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from extauthz.keeper.keeper import Keeper
     from extauthz.server.stateview import StateView
-    from tests.simulators.machines import Machine
+    from tests.simulators.redis import RedisServer
 
 
 class SharedEngine:
@@ -53,8 +55,14 @@ class SharedEngine:
 
 class TestReplicated(StateContract):
     @pytest.fixture
-    def engine(self, pair: tuple[Machine, Machine]) -> SharedEngine:
-        """Return two machines."""
-        engine = SharedEngine(*pair)
-        engine.wait()
-        return engine
+    def engine(
+        self, tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[SharedEngine]:
+        """Yield two machines that give each other time, on a crowded machine too."""
+        monkeypatch.setattr("extauthz.keeper.receipts.REPLICA_SECONDS", 20.0)
+        changes = {"redis": redis_server.settings(timeout=5.0)}
+        one, two = (Machine(tmp_path / name, redis_server, changes=changes) for name in ("one", "two"))
+        with running(one, two):
+            engine = SharedEngine(one, two)
+            engine.wait()
+            yield engine

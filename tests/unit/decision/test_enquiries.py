@@ -93,6 +93,16 @@ def test_who_was_asked_in_vain_is_not_asked_again() -> None:
         assert (verdict.reason, again) == (Reason.EVIDENCE_UNAVAILABLE, None)
 
 
+def test_a_permit_whose_question_found_no_answer_is_no_refusal_by_policy() -> None:
+    """It was asked, and nothing came: 503, not 403."""
+    text = f"permits: [{{id: p, who: anyone, may: order.read, require: [{ASK}]}}]"
+    need = decide(text, Source())[1]
+    assert need is not None
+    verdict, again, _ = decide(text, Source(), Evidence({need: Fetched.UNAVAILABLE}))
+    assert isinstance(verdict, Deny)
+    assert (again, verdict.reason, verdict.rule) == (None, Reason.EVIDENCE_UNAVAILABLE, "p")
+
+
 def test_what_holds_for_one_decision_counts_for_that_only() -> None:
     """It has to be asked for this one."""
     verdict, need, _ = decide(ASKED, Source(risk=True))

@@ -120,8 +120,22 @@ def test_a_caller_is_every_target_that_its_evidence_names() -> None:
         Mark(Form.CLIENT, OTHER, "bot-client"),
         Mark(Form.ISSUER, OTHER),
         Mark(Form.SUBJECT, ISSUER, "planner"),
+        Mark(Form.WORKLOAD, "", f"{OTHER}|bot-client"),
+        Mark(Form.WORKLOAD, "", f"{ISSUER}|planner"),
     }
     assert len(set(marks)) == len(marks)
+
+
+def test_a_workload_is_refused_as_actor_too() -> None:
+    """By the key that it has when it comes by itself; an SVID's is its SPIFFE ID."""
+    svid = "spiffe://example.org/ns/a/sa/b"
+    delegated = replace(ALICE, actor=Principal(issuer="spiffe://example.org", subject=svid), chain=(BOT,))
+    for key in (svid, f"{OTHER}|bot-client"):
+        mark = Mark(Form.WORKLOAD, "", key)
+        word = Restriction(mark=mark, effect=Effect.QUARANTINED, source=OPERATOR, event_at=Instant(NOW))
+        with pytest.raises(Refusal) as caught:
+            require_unrestricted(delegated, NOW, restrictions=Source((word,)), ledger=Ledger(MemoryKeys()))
+        assert caught.value.reason is Reason.IDENTITY_QUARANTINED
 
 
 def test_what_a_caller_says_nothing_about_it_is_not() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from extauthz.ids import RuleId
@@ -75,6 +77,18 @@ def test_a_permit_that_failed_does_not_grant_and_is_recorded() -> None:
     verdict = combine([permit(State.FAILED, name="broken"), permit(State.HOLDS, name="good")])
     assert isinstance(verdict, Allow)
     assert verdict.trail.unmet == ("broken",)
+
+
+def test_a_permit_that_nobody_answered_says_so() -> None:
+    """Unless another one grants, or could be met: that nobody answers is our trouble, and no refusal of the caller."""
+    failed = replace(permit(State.FAILED, name="asks"), failure=Reason.EVIDENCE_UNAVAILABLE, inner="risk is silent")
+    for outcomes in ((failed,), (permit(State.FAILED), failed), (guard(State.UNMET, SCOPE), failed)):
+        verdict = denied(*outcomes)
+        assert (verdict.reason, verdict.rule, verdict.inner) == (Reason.EVIDENCE_UNAVAILABLE, "asks", "risk is silent")
+        assert verdict.remedies == ()
+    assert isinstance(combine([failed, permit(State.HOLDS)]), Allow)
+    assert denied(failed, permit(State.UNMET, SCOPE)).reason is Reason.INSUFFICIENT_SCOPE
+    assert denied(replace(failed, observe=True)).reason is Reason.NO_PERMIT
 
 
 def test_a_guard_that_is_unmet_denies_with_its_remedy() -> None:

@@ -120,6 +120,57 @@ def test_the_instant_of_a_sign_in_is_shown_as_one() -> None:
     assert values["identity.auth_time"] == "2030-01-01T11:54:00.000000Z"
 
 
+def test_what_requirements_looked_at_besides_is_shown() -> None:
+    """Changeable facts with their instants, what another decision point answered, what an MCP server is asked."""
+    asked = POLICY.replace(
+        "- scopes: [orders.read]",
+        "- risk: {below: 50}\n      - task: {names: [order]}\n      - external: {ask: engine}",
+    )
+    given = {
+        "state": "{risk: {https://issuer.example ann: {score: 10, level: low, until: 2030-01-01T13:00:00Z}}}",
+        "answers": "{engine: {decision: false, context: {code: ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2}}}",
+    }
+    _, risk, task, external = rule_in(explained("/orders/7", policy=asked, **given), "readers").asked
+    assert risk.values["state.risk"] == {"score": 10, "level": "low", "until": "2030-01-01T13:00:00.000000Z"}
+    assert (task.found, task.values["state.task"]) == ("unmet", "(not known)")
+    assert (external.found, external.values["answer"]) == (
+        "unmet",
+        {"decision": False, "context": {"code": "[redacted]"}},
+    )
+    nobody = rule_in(explained("/orders/7", policy=asked), "readers").asked[-1]
+    assert (nobody.found, nobody.detail, "answer" in nobody.values) == ("failed", "engine has not answered", False)
+    alone = explained("/orders/7", policy=POLICY.replace("scopes: [orders.read]", "external: {ask: engine}"))
+    assert (alone.reason, alone.remedies) == ("evidence_unavailable", ())
+    assert "gave no answer" in alone.why_remedies
+
+
+def test_what_an_mcp_server_is_asked_is_shown() -> None:
+    """Method and name; a body that is none is refused before rules are asked."""
+    tools = POLICY.replace("methods: [GET]}\n    preflight: true", "methods: [POST]}").replace(
+        "- scopes: [orders.read]", "- mcp: {tools: [search]}"
+    )
+    call = '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "shell"}}'
+    found = rule_in(explained("/orders/7", policy=tools, method="POST", body=call), "readers").asked[-1]
+    assert (found.found, found.values) == ("unmet", {"mcp": {"method": "tools/call", "name": "shell"}})
+    assert explained("/orders/7", policy=tools, method="POST", body="{}").rules == ()
+
+
+def test_an_answer_that_no_record_holds_is_untold(tmp_path: Path) -> None:
+    """The rule that needs it and the outcome; where another permit grants, the rule alone."""
+    suite = suite_in(tmp_path)
+    recorded = read_line(log_of(suite.file.cases, suite.ruleset)[0])
+    assert recorded is not None
+    rule = "  - {id: asked, who: anyone, may: order.read, require: [{external: {ask: engine}}]}\n"
+    both = POLICY.replace("permits:\n", f"permits:\n{rule}")
+    alone = both.replace("orders.read]", "orders.list]")
+    for policy, outcome, missing in ((both, "allow", ""), (alone, "untold", "the answer of engine")):
+        explanation = explain(judge_recorded(recorded, compile_policy({"p.yaml": policy.encode()}, PolicyContext())))
+        assert (explanation.outcome, explanation.missing) == (outcome, missing)
+        (asked,) = rule_in(explanation, "asked").asked
+        assert (asked.found, asked.detail) == ("untold", "not recorded: the answer of engine")
+        assert rule_in(explanation, "asked").state == "untold"
+
+
 def test_secrets_are_redacted_and_everything_is_json() -> None:
     """A token as path segment, or as the name of a caller, is not printed."""
     secret = "ghp_" + "a1B2" * 9

@@ -140,6 +140,45 @@ def test_a_record_that_is_not_whole_is_not_guessed(tmp_path: Path, members: dict
     assert told(tmp_path, "read", POLICY, **members) == f"without {missing}"
 
 
+ASKED = "  - {id: asked, who: anyone, may: order.read, require: [{external: {ask: risk}}]}\n"
+
+
+@pytest.mark.parametrize(
+    ("case", "old", "new", "change"),
+    [
+        ("no service", "permits:\n", f"permits:\n{ASKED}", "without the answer of risk"),
+        ("read", "permits:\n", f"permits:\n{ASKED}", "same"),
+        ("secret", "permits:\n", f"permits:\n{ASKED}", "same"),
+        ("read", "- scopes: [orders.read]", "- external: {ask: risk}", "without the answer of risk"),
+        ("secret", "- scopes: [orders.read]", "- external: {ask: risk}", "same"),
+    ],
+)
+def test_only_what_hangs_on_an_answer_of_others_is_untold(
+    tmp_path: Path, case: str, old: str, new: str, change: str
+) -> None:
+    """Where another permit grants, or a forbid fires, nobody would have been asked."""
+    assert POLICY.count(old) == 1
+    assert told(tmp_path, case, POLICY.replace(old, new)) == change
+
+
+def test_a_rule_that_nobody_answered_can_be_left_out(tmp_path: Path) -> None:
+    """Such a refusal is one of policy; without a rule in the record, policy was never asked."""
+    refused = {"outcome": "deny", "reason": "evidence_unavailable", "rule": "readers"}
+    assert told(tmp_path, "read", POLICY, **refused) == "deny evidence_unavailable → allow"
+    would = {"would": {name: text for name, text in refused.items() if name != "outcome"}}
+    assert told(tmp_path, "read", POLICY, **would) == "same"
+    asked = record(tmp_path, "read", outcome="deny", reason="evidence_unavailable")
+    del asked["rule"]
+    tally = replayed([json.dumps(asked).encode()])
+    assert list(tally.untold) == ["a decision: it was evidence_unavailable"]
+
+
+def test_what_an_mcp_server_was_asked_is_not_recorded(tmp_path: Path) -> None:
+    """It stands in the body."""
+    tools = POLICY.replace("- scopes: [orders.read]", "- mcp: {tools: [search]}")
+    assert told(tmp_path, "read", tools) == "without body"
+
+
 def test_only_what_matters_has_to_be_there(tmp_path: Path) -> None:
     """A redacted name of a caller is no obstacle where no rule compares names, and is one where a rule does."""
     subject = {"issuer": "https://issuer.example", "subject": "[redacted]", "kind": "user"}

@@ -51,10 +51,11 @@ def test_a_full_server_says_what_runs() -> None:
 
 def test_workers_are_named_and_what_they_share_is_said_once() -> None:
     """A worker with another policy than the others would be seen."""
-    settings = Settings.model_validate({"policy": ["p"]})
+    settings = Settings.model_validate({"policy": ["p"], "server": {"workers": 2}, "records": {"path": "r.jsonl"}})
     workers = [serving(f"127.0.0.1:919{number}", policy="one", name=f"worker-{number}") for number in range(2)]
     text = banner(settings, workers, None)
     assert "listening  127.0.0.1:9191 (plaintext, worker-1)" in text
+    assert "records    r.jsonl, a file for each worker\n" in text
     assert text.count("  policy ") == text.count("  engine ") == 1
     other = banner(settings, [*workers, serving("127.0.0.1:9193", policy="two")], None)
     assert other.count("  policy ") == 2

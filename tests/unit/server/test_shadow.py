@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
@@ -13,9 +13,11 @@ import pytest
 from extauthz.audit.record import to_common, to_line, to_record
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.ids import PolicyRevision
+from extauthz.model.reason import Reason
 from extauthz.model.shadow import ShadowChange, ShadowOutcome
+from extauthz.model.verdict import Deny
 from extauthz.nothing import NOTHING
-from extauthz.pipeline import Views
+from extauthz.pipeline import Answer, Views
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.policy.live import LivePolicy
 from extauthz.request.bounds import Proxy
@@ -150,6 +152,42 @@ def test_what_the_shadow_says(
     assert outcome.change is change
     assert f"{outcome.outcome} {outcome.reason} {outcome.rule}" == said
     assert outcome.policy == candidate.revision
+
+
+ASKS = POLICY.replace("- scopes: [orders.read]", "- external: {ask: risk}")
+
+
+@pytest.mark.parametrize(
+    ("case", "candidate", "change", "said"),
+    [
+        ("read", ASKS, ShadowChange.UNTOLD, "untold the answer of risk "),
+        ("secret", ASKS, ShadowChange.NONE, "deny forbidden no-secret-orders"),
+        ("no service", ASKS, ShadowChange.NONE, "deny no_permit "),
+    ],
+)
+def test_the_shadow_asks_nobody(tmp_path: Path, case: str, candidate: str, change: ShadowChange, said: str) -> None:
+    """What hangs on the answer of another decision point is untold; the rest is not."""
+    (decision,) = [each.judged.decision for each in suite_in(tmp_path).run() if each.case.name == case]
+    outcome = find_outcome(decision, compiled(candidate), NOTHING)
+    assert outcome.change is change
+    assert f"{outcome.outcome} {outcome.reason} {outcome.rule}" == said
+
+
+def test_a_rule_that_nobody_answered_is_compared(tmp_path: Path) -> None:
+    """A candidate may leave the rule out; a refusal for want of a key is no matter of policy."""
+    suite = suite_in(tmp_path)
+    (unanswered,) = [each.judged.decision for each in suite.run(compiled(ASKS)) if each.case.name == "read"]
+    assert (unanswered.reason, unanswered.verdict.rule) == (Reason.EVIDENCE_UNAVAILABLE, "readers")
+    shadow = ShadowPolicy(LivePolicy(compiled(POLICY)), NOTHING)
+    answer = Answer(b"", unanswered)
+    heard: queue.SimpleQueue[ShadowOutcome] = queue.SimpleQueue()
+    watched = shadow.watch(answer).decision.shadow
+    assert watched is not None
+    watched.hear(heard.put)
+    assert heard.get(timeout=PATIENCE).change is ShadowChange.OPENS
+    no_key = replace(unanswered, verdict=Deny(reason=Reason.EVIDENCE_UNAVAILABLE))
+    assert shadow.watch(replace(answer, decision=no_key)).decision.shadow is None
+    shadow.stop()
 
 
 def test_a_difference_is_counted_and_recorded_and_answers_stay() -> None:
