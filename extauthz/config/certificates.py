@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field, model_validator
 
 from extauthz.config.section import Section
 from extauthz.durations import Duration
 from extauthz.limits import DEFAULT_LEEWAY_SECONDS
+
+_ISSUER: Final = r"^[^\s|]+$"
+"""As of other issuers: a name with a space could not be told from what follows it, and nothing be revoked by it."""
 
 
 class AcceptedCertificateSettings(Section):
@@ -34,7 +37,9 @@ class AcceptedCertificateSettings(Section):
         default=None, min_length=1, description="Certificates with this distinguished name, as RFC 4514 writes it."
     )
     issuer: str | None = Field(
-        default=None, min_length=1, description="What policy calls whoever vouches for them; not with `trust_domain`."
+        default=None,
+        pattern=_ISSUER,
+        description="What policy calls whoever vouches for them, without spaces and `|`; not with `trust_domain`.",
     )
     kind: Literal["user", "service", "workload", "ci", "agent", "third_party"] = Field(
         default="workload", description="What sort of callers they are."

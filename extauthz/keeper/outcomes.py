@@ -63,9 +63,7 @@ def hold(writing: Writing, action: Action, restrictions: Sequence[Restriction], 
     return Done(0, "held", sessions=sessions, held=name)
 
 
-def apply(
-    writing: Writing, restrictions: Sequence[Restriction], sessions: int, by_hand: Instant | None = None
-) -> Done:
+def apply(writing: Writing, restrictions: Sequence[Restriction], sessions: int, by_hand: Instant | None = None) -> Done:
     """Put restrictions in force, or lift them; what a person does at `by_hand` holds, whatever was lifted before."""
     words = [
         put_by_hand(writing.query, each, writing.seal)

@@ -252,11 +252,10 @@ def _why(verdict: Verdict, rules: Iterable[Explained]) -> str:
     if verdict.remedies:
         return "everything that is missing can be repaired by the caller, so all of it is named"
     enforced = [rule for rule in rules if not rule.observe]
-    if verdict.reason is Reason.EVIDENCE_UNAVAILABLE and verdict.rule:
-        return "somebody who has a say gave no answer, so nothing can be promised"
     if any(rule.state == "fires" for rule in enforced):
         return "a forbid fires, so nothing would help"
-    if any(rule.state == "failed" and rule.effect != "permit" for rule in enforced):
+    failed = any(rule.state == "failed" and rule.effect != "permit" for rule in enforced)
+    if failed or verdict.reason is Reason.EVIDENCE_UNAVAILABLE:
         return "a rule could not be evaluated, so nothing can be promised"
     stuck = [
         f"`{asked.what}` of `{rule.id}`"

@@ -316,6 +316,37 @@ def test_who_hangs_up_gives_no_answer(path: Path) -> None:
         thread.join(PATIENCE)
 
 
+def test_a_turn_is_waited_for(path: Path) -> None:
+    """While others wait to be accepted, and no longer than there is time."""
+    with ExitStack() as stack:
+        raw = stack.enter_context(closing(socket.socket(socket.AF_UNIX)))
+        raw.bind(str(path))
+        raw.listen(0)
+        waiting: list[socket.socket] = []
+        with pytest.raises(BlockingIOError):
+            while True:
+                waiting.append(stack.enter_context(closing(socket.socket(socket.AF_UNIX))))
+                waiting[-1].setblocking(False)
+                waiting[-1].connect(str(path))
+        caller = stack.enter_context(closing(LinkCaller(path, PATIENCE)))
+        began = SystemClock().monotonic()
+        with pytest.raises(LinkError, match="unavailable"):
+            caller.ask({}, 0.05)
+        assert SystemClock().monotonic() - began >= 0.05
+        answers: list[Any] = []
+        thread = threading.Thread(target=lambda: answers.append(caller.ask({})))
+        thread.start()
+        for other in waiting:
+            other.close()
+        while not answers:
+            connected, _ = raw.accept()
+            with closing(connected):
+                if connected.recv(100):
+                    connected.sendall(to_frame({"n": 1}))
+                    thread.join(PATIENCE)
+        assert answers == [{"n": 1}]
+
+
 def test_many_ask_at_once(path: Path) -> None:
     """Each on a connection of its own, which is kept, up to a bound; each gets its own answer."""
     together = threading.Barrier(MAX_KEPT + 4)
