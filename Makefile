@@ -21,7 +21,7 @@ demo: $(VENV)/.demo ## Show extauthz deciding behind a real Envoy; KEEP=1 leaves
 test: tools $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done) ## Set up and run every check and test.
 	@echo "both halves of the tests run side by side and print when they are done (about 7 minutes)"
 	@rm -f .coverage .coverage.*
-	@$(MAKE) --no-print-directory -j2 --output-sync=target lint types imports test-far test-near
+	@$(MAKE) --no-print-directory --keep-going -j2 --output-sync=target lint types imports test-far test-near
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage json --quiet -o .coverage-report.json
 	@$(BIN)/python tools/check_coverage.py .coverage-report.json

@@ -81,6 +81,7 @@ class RedisFollower:
         on_confirmed: Callable[[Life, int], object],
     ) -> None:
         self._wait = beat / 3
+        self._timeout = redis.timeout
         self._keep = state.keep_revocations
         self._key = key
         self._clock = clock
@@ -109,7 +110,7 @@ class RedisFollower:
 
     @property
     def at_end(self) -> float:
-        """Return when the stream was last read to its end, by the monotonic clock."""
+        """Return when the stream was last read to its end, in seconds since the machine started."""
         return self._at_end
 
     @property
@@ -169,13 +170,15 @@ class RedisFollower:
                 self._on_other_life()
                 message = "we tell and read in two lives of it; both connections are opened anew"
                 raise _OtherLifeError(message)
+            asked = self._clock.boot()
             incarnation, entries = self._journal.read_after(self._position, self._wait)
-            answered = self._clock.monotonic()
+            answered = self._clock.boot()
             if incarnation != life.incarnation:
                 message = "it has begun anew"
                 raise _OtherLifeError(message)
             self._take_over(life, entries)
-            if len(entries) < TOGETHER:
+            if len(entries) < TOGETHER and answered - asked <= self._wait + self._timeout:
+                # Else the machine slept meanwhile, and the answer may be as old as that.
                 self._at_end = answered
                 self._recover()
             self._keep_place(life)
@@ -199,6 +202,9 @@ class RedisFollower:
             if entry.position != number:
                 message = "changes are missing"
                 raise _OtherLifeError(message)
+        for entry in entries:
+            if entry.text is None:
+                self._keeper.alarm(f"entry {entry.position} of the shared stream is of no kind that we write: ignored")
         number = self._apply(life, [entry.text for entry in entries if entry.text is not None])
         self._position = entries[-1].position
         self._want(life, self._position, number)

@@ -125,7 +125,7 @@ class RedisReplicator:
         if parts is None:
             return None, 0
         since = min(parts.sender.beat_at, parts.follower.at_end)
-        return (self._clock.monotonic() - since if isfinite(since) else None), parts.nodes.others
+        return (self._clock.boot() - since if isfinite(since) else None), parts.nodes.others
 
     def _note(self, replica: str, seconds: float) -> None:
         if self._metrics is not None:

@@ -112,7 +112,7 @@ class RedisSender:
 
     @property
     def beat_at(self) -> float:
-        """Return when Redis last took what we say, by the monotonic clock."""
+        """Return when Redis last took what we say, in seconds since the machine started."""
         return self._beat_at
 
     @property
@@ -252,11 +252,12 @@ class RedisSender:
 
     def _beat(self, life: Life) -> bool:
         """Say where this machine is, and hear where the others are; return whether it is still that life."""
+        asked = self._clock.boot()
         pulse = self._journal.beat(self._node, self._nodes.say(self._node, life))
         if pulse.incarnation != life.incarnation:
             return False
         self._nodes.heard(self._node, life, pulse.nodes)
-        self._beat_at = self._clock.monotonic()
+        self._beat_at = asked
         return True
 
     def _say_goodbye(self) -> None:

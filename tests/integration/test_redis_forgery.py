@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from extauthz.clock import Instant, SystemClock
+from extauthz.model.state import StateName
 from tests.simulators.machines import KEY, Machine, revocation, running, write_as_ours
 
 if TYPE_CHECKING:
@@ -112,6 +114,18 @@ class TestForgery:
         assert one.comes_to(lambda: one.replicator.in_sync() and two.replicator.in_sync())
         assert one.revoke("bob").workers == 2
         assert one.comes_to(lambda: len(two.found("bob")) == 1)
+
+    def test_a_forged_grant_opens_nothing_and_raises_an_alarm(self, pair: tuple[Machine, Machine]) -> None:
+        """Grants do not travel by Redis; whoever writes one there, in whatever form, is noticed and not believed."""
+        name = StateName("approval", "request 1")
+        value = json.dumps({"approvers": [{"issuer": "i", "subject": "lea"}], "approved_at": 1, "until": 9e9})
+        for number, kind in enumerate(("facts", "approval"), 1):
+            pair[0].server.say("HSET", f"extauthz:{kind}", f"{name.kind} {name.of}", value)
+            pair[0].server.say("XADD", "extauthz:journal", f"{number}-0", "kind", kind, "row", value)
+        assert pair[0].comes_to(lambda: len(pair[0].alarms) == len(pair[1].alarms) == 2)
+        for machine in pair:
+            assert machine.is_fresh()
+            assert [view.find_state(name, machine.clock.now()) for view in machine.views] == [None, None]
 
     @pytest.mark.usefixtures("impatient")
     def test_another_cannot_say_that_a_change_is_in_force(self, pair: tuple[Machine, Machine]) -> None:

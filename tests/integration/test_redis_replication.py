@@ -29,6 +29,20 @@ OTHER_KEY = "00" * 32
 LONGER_THAN_THE_BOUND = 1.4
 
 
+class SleepyClock(SystemClock):
+    """The clocks of a machine that slept: all but the monotonic one went on."""
+
+    slept = 0.0
+
+    def now(self) -> Instant:
+        """Return the wall-clock time."""
+        return Instant(super().now() + self.slept)
+
+    def boot(self) -> float:
+        """Return seconds since the machine started."""
+        return super().boot() + self.slept
+
+
 def scans(server: RedisServer) -> int:
     """Return how often somebody read everything."""
     lines = server.say("INFO", "commandstats").splitlines()
@@ -163,6 +177,21 @@ class TestLosingRedis:
         assert one.comes_to(lambda: one.is_fresh() and two.is_fresh())
         assert one.comes_to(lambda: len(two.found("meanwhile")) == len(one.found("elsewhere")) == 1)
         assert len(two.found("before")) == 1
+
+    def test_a_machine_that_slept_knows_that_redis_was_not_read(
+        self, tmp_path: Path, redis_server: RedisServer
+    ) -> None:
+        """By the clock that counts sleep; the monotonic one would say that all was read a moment ago."""
+        clock = SleepyClock()
+        one = Machine(tmp_path / "one", redis_server, clock=clock)
+        with running(one):
+            assert one.comes_to(one.is_fresh)
+            redis_server.freeze()
+            clock.slept = 3600.0
+            one.keeper.upkeep.beat()
+            assert not one.is_fresh()
+            redis_server.thaw()
+            assert one.comes_to(one.is_fresh)
 
     def test_an_empty_redis_is_told_everything_again(self, pair: tuple[Machine, Machine], tmp_path: Path) -> None:
         """By whoever is left, what other machines were told first included."""

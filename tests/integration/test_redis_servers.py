@@ -11,7 +11,8 @@ import pytest
 from extauthz.link.caller import LinkCaller
 from tests.integration.running import seconds_of_patience
 from tests.integration.supervised import Supervised, supervised
-from tests.integration.test_zero_stale import POLICY, WHO, ask_all, claims_of, mark_of, question
+from tests.integration.test_redis_replication import in_words
+from tests.integration.test_zero_stale import POLICY, WHO, Counts, ask_all, claims_of, mark_of, question, under_load
 from tests.simulators.grpc_client import outcome_of
 from tests.simulators.machines import KEY
 
@@ -82,13 +83,17 @@ def restrict(server: Supervised, number: int) -> dict[str, Any]:
 
 def test_two_servers(servers: list[Supervised], redis_server: RedisServer) -> None:
     """What one acknowledges no worker of the other lets through; without Redis both refuse, and recover."""
-    for number in range(20):
-        here, there = servers[number % 2], servers[1 - number % 2]
-        assert are_allowed(there, number)
-        receipt = restrict(here, number)
-        assert receipt["workers"] == receipt["of_workers"] == len(here.askers)
-        assert (receipt["replicas"], receipt["of_replicas"]) == (1, 1)
-        assert 200 not in {status for status, _ in ask(there, number)}
+    seconds: list[float] = []
+    with under_load(servers[0], loads := Counts()), under_load(servers[1], loads):
+        for number in range(40):
+            here, there = servers[number % 2], servers[1 - number % 2]
+            assert are_allowed(there, number)
+            receipt = restrict(here, number)
+            assert receipt["workers"] == receipt["of_workers"] == len(here.askers)
+            assert (receipt["replicas"], receipt["of_replicas"]) == (1, 1)
+            assert 200 not in {status for status, _ in ask(there, number)}
+            seconds.append(receipt["seconds"])
+    print(f"\nto every worker of both servers, {loads.asked} other answers meanwhile: {in_words(seconds)}")  # noqa: T201 — its point
     redis_server.freeze()
     receipt = restrict(servers[0], 100)
     assert (receipt["workers"], receipt["replicas"]) == (1, 0)
