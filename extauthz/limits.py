@@ -107,7 +107,7 @@ MAX_PROOF_ID_CHARACTERS: Final = 256
 MIN_NONCE_SECRET_BYTES: Final = 32
 """Bytes of the secret that nonces are made from: as many as the digest of the MAC has (RFC 2104 section 3)."""
 
-# --- security events ---------------------------------------------------------------------------------------------------
+# --- security events -------------------------------------------------------------------------------------------------
 
 MAX_EVENT_TOKEN_BYTES: Final = 65536
 """Bytes of a security event token; usual ones have under 2,000, reasons in many languages make them longer."""
