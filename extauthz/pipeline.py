@@ -114,12 +114,16 @@ class Answer:
         decision: what it says.
         reusable: what a cache must know to give the same answer again; None when it must not.
         spends: what must be spent before an allow may be given out.
+        rests_on: where something is spent, names of the facts that were read; it may take a while.
+        epochs: their epochs, read before the facts.
     """
 
     response: bytes
     decision: Decision
     reusable: Reusable | None = None
     spends: tuple[Spend, ...] = ()
+    rests_on: tuple[StateName, ...] = ()
+    epochs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +151,7 @@ class _Case:
     attributes: Mapping[str, AttributeValue] = field(default_factory=dict)
     reusable: Reusable | None = None
     spends: tuple[Spend, ...] = ()
+    ledger: Ledger | None = None
     next_nonce: str = ""
 
 
@@ -198,7 +203,10 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
     )
     spends = case.spends if decision.allowed else ()
     decision = observe(decision, observing, ruleset)
-    return Answer(to_envoy(decision), decision, case.reusable, spends)
+    answer = Answer(to_envoy(decision), decision, case.reusable, spends)
+    if not spends or case.ledger is None:
+        return answer
+    return replace(answer, rests_on=case.ledger.names, epochs=case.ledger.values)
 
 
 def _decide(  # noqa: PLR0913 — the same arguments
@@ -226,7 +234,7 @@ def _decide(  # noqa: PLR0913 — the same arguments
         return Allow(rule=route.preflight_rule)
     # 3. Identify: Request → Identity. A bad credential is a refusal; `credential: none` is anonymous.
     #    The ledger notes the epoch of every fact before it is read, so that a kept decision knows what it rests on.
-    ledger = Ledger(views.epochs)
+    case.ledger = ledger = Ledger(views.epochs)
     known = Known(ANONYMOUS)
     if route.verify is not None:
         profile = views.profiles[route.verify]

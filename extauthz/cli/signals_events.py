@@ -64,6 +64,8 @@ def held(*, as_json: JsonOption = False, config: ConfigOption = None) -> None:
         ("would end", lambda row: counted(int(row.get("sessions") or 0), "session")),
     )
     show(answer.get("held", []), columns, as_json=as_json, nothing="nothing waits for a person")
+    if answer.get("more"):
+        typer.echo(f"and {answer['more']} more, which are listed when these are settled", err=True)
 
 
 def admit(event: HeldId, *, as_json: JsonOption = False, config: ConfigOption = None) -> None:

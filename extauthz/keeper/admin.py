@@ -127,7 +127,7 @@ class AdminDesk:
         happenings = self._keeper.news.tail(after, limit, wait)
         if after is None and not happenings:
             after = max((each.position for each in self._keeper.news.tail(None, 1, 0.0)), default=0)
-        return forms.tail_answer(happenings, after or 0)
+        return forms.tail_answer(happenings, after or 0, newest=message.get("after") is None)
 
     def _restrictions(self, message: Mapping[str, Any]) -> Answer:
         form, limit, everything = message.get("form"), rows_of(message), message.get("all") is True

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
+from extauthz.link.frames import MAX_FRAME
 from extauthz.model.receipt import to_document
 from extauthz.model.restriction import Effect, Mark
 from extauthz.model.restriction_document import from_mark_document
@@ -22,8 +24,13 @@ MAX_MARKS: Final = 1000
 """Targets of one action."""
 
 MAX_ROWS: Final = 1000
-"""Rows of one answer, which must fit into a frame."""
+"""Rows of one answer."""
 
+MAX_ANSWER: Final = MAX_FRAME - (1 << 16)
+"""Bytes of the rows of one answer. What streams wrote into them must not keep a person from seeing any."""
+
+_HELD_SHOWN: Final = 10
+"""Restrictions of a held event that an answer lists, so that one event fits."""
 
 MAX_TEXT: Final = 4096
 """Characters of who did something, and why."""
@@ -119,24 +126,25 @@ def receipt_answer(receipt: Receipt) -> dict[str, Any]:
 
 
 def held_answer(held: Iterable[Held]) -> dict[str, Any]:
-    """Return what waits for a person."""
-    return {
-        "held": [
-            {
-                **asdict(each.action),
-                "event": each.action.id,
-                "id": each.id,
-                "subject": each.subject,
-                "sessions": each.sessions,
-                "restrictions": [to_restriction_document(one) for one in each.restrictions[:MAX_MARKS]],
-            }
-            for each in held
-        ]
-    }
+    """Return what waits for a person, and how much more does than fits."""
+    rows = [
+        {
+            **asdict(each.action),
+            "event": each.action.id,
+            "id": each.id,
+            "subject": each.subject,
+            "sessions": each.sessions,
+            "restrictions": [to_restriction_document(one) for one in each.restrictions[:_HELD_SHOWN]],
+        }
+        for each in held
+    ]
+    fitting = _fitting(rows)
+    more = len(rows) - len(fitting)
+    return {"held": fitting, "more": more} if more else {"held": fitting}
 
 
-def tail_answer(happenings: Iterable[Happening], last: int) -> dict[str, Any]:
-    """Return what was heard and done, and where it ends."""
+def tail_answer(happenings: Iterable[Happening], last: int, *, newest: bool) -> dict[str, Any]:
+    """Return what was heard and done, and where it ends; of what does not fit the oldest, or else the `newest`."""
     events = [
         {
             "number": each.position,
@@ -147,20 +155,33 @@ def tail_answer(happenings: Iterable[Happening], last: int) -> dict[str, Any]:
         }
         for each in happenings
     ]
+    events = _fitting(events[::-1])[::-1] if newest else _fitting(events)
     return {"events": events, "last": events[-1]["number"] if events else last}
 
 
 def restrictions_answer(restrictions: Iterable[Restriction]) -> dict[str, Any]:
     """Return what holds against whom."""
-    return {"restrictions": [to_restriction_document(each) for each in restrictions]}
+    return {"restrictions": _fitting(to_restriction_document(each) for each in restrictions)}
 
 
 def sessions_answer(sessions: Iterable[LiveSession], total: int | None) -> dict[str, Any]:
     """Return live sessions, and how many there are where that is known."""
-    rows = [{**asdict(each), "sources": [source for source, _ in each.sources]} for each in sessions]
+    rows = _fitting({**asdict(each), "sources": [source for source, _ in each.sources]} for each in sessions)
     return {"sessions": rows} if total is None else {"sessions": rows, "total": total}
 
 
 def streams_answer(streams: Iterable[StreamHeard]) -> list[dict[str, Any]]:
     """Return how streams fare."""
     return [asdict(each) for each in streams]
+
+
+def _fitting(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the first rows, as many as one answer holds however they are escaped."""
+    fitting: list[dict[str, Any]] = []
+    left = MAX_ANSWER
+    for row in rows:
+        left -= len(json.dumps(row)) + 1
+        if left < 0:
+            break
+        fitting.append(row)
+    return fitting

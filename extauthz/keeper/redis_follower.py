@@ -202,9 +202,6 @@ class RedisFollower:
             if entry.position != number:
                 message = "changes are missing"
                 raise _OtherLifeError(message)
-        for entry in entries:
-            if entry.text is None:
-                self._keeper.alarm(f"entry {entry.position} of the shared stream is of no kind that we write: ignored")
         number = self._apply(life, [entry.text for entry in entries if entry.text is not None])
         self._position = entries[-1].position
         self._want(life, self._position, number)

@@ -51,7 +51,7 @@ class Entry(NamedTuple):
 
     Attributes:
         position: of the change.
-        text: the row; None for the beginning of an incarnation, or what we cannot read.
+        text: the row; all that there is of an entry that we do not write; None for the beginning of an incarnation.
     """
 
     position: int
@@ -170,7 +170,10 @@ def _read_entry(entry: Any) -> Entry:
         case [bytes() as name, list() as pairs]:
             number, _, rest = name.partition(b"-")
             fields = dict(zip(pairs[::2], pairs[1::2], strict=False))
-            text = fields.get(b"row") if fields.get(b"kind") == _KIND.encode() else None
+            text = None
+            if b"begin" not in fields:
+                # What is of no kind that we write is no row either, and whoever reads it raises the alarm.
+                text = fields.get(b"row", b"") if fields.get(b"kind") == _KIND.encode() else b" ".join(pairs)
             if number.isdigit() and rest == b"0":
                 return Entry(int(number), text)
     raise _strange()

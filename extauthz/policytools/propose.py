@@ -16,7 +16,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.request import METHODS
 from extauthz.policytools.moments import parse_moment
 from extauthz.policytools.propose_paths import Cluster, cluster
-from extauthz.policytools.records import UNDECIDED, UNPROVEN, read_line
+from extauthz.policytools.records import read_line
 from extauthz.redact import REDACTED
 
 if TYPE_CHECKING:
@@ -238,12 +238,12 @@ def _why_unread(recorded: Recorded) -> str:
         return "its path was redacted or cut in the record"
     if members["method"] not in METHODS:
         return "its method is not known"
-    return f"it was not decided: {reason}" if reason in UNDECIDED else ""
+    return f"it was not decided: {reason}" if recorded.undecided else ""
 
 
 def _why_unknown(recorded: Recorded) -> str:
     members, reason = recorded.members, recorded.judged.reason
-    if reason in UNPROVEN and reason != Reason.NO_CREDENTIALS:
+    if recorded.unproven and reason != Reason.NO_CREDENTIALS:
         return f"its caller could not be proven: {reason}"
     if "upgrade" in members:
         return "it asks for another protocol (`upgrades`)"

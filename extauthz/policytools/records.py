@@ -52,11 +52,7 @@ UNDECIDED: Final = frozenset(
         "signals_stale",
     }
 )
-"""Reasons of requests that policy was never asked about, for want of ours; nobody can tell what it had said.
-
-Where a record of `evidence_unavailable` names a rule, policy was asked: the rule wanted the word of somebody who gave
-none.
-"""
+"""Reasons of requests that policy was never asked about, for want of ours; nobody can tell what it had said."""
 
 _NOT_POLICY: Final = frozenset({Reason.PROXY_OUT_OF_BOUNDS.value})
 """Refusals by the settings, which no policy changes."""
@@ -65,8 +61,11 @@ UNPROVEN: Final = frozenset(
     reason.value
     for reason in Reason
     if reason.value.startswith(("token_", "credentials_", "issuer_", "audience_", "binding_", "proof_", "identity_"))
-) | {"no_credentials", "signature_invalid", "session_revoked"}
+) | {"no_credentials", "signature_invalid", "session_revoked", "step_up_required"}
 """Refusals of the caller before policy is asked what the caller may do."""
+
+_OF_RULES_TOO: Final = frozenset({"evidence_unavailable", "binding_missing", "step_up_required"})
+"""Those of both that a rule can make as well; the record names the rule then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +88,18 @@ class Recorded:
 
     @property
     def undecided(self) -> bool:
-        """Return whether policy was never asked."""
+        """Return whether policy was never asked, for want of ours."""
+        return self._without_policy(UNDECIDED)
+
+    @property
+    def unproven(self) -> bool:
+        """Return whether the caller was refused before policy was asked."""
+        return self._without_policy(UNPROVEN)
+
+    def _without_policy(self, reasons: frozenset[str]) -> bool:
         would = self.members.get("would")
-        asked = "rule" in (would if isinstance(would, dict) else self.members)
-        return self.judged.reason in UNDECIDED and not (asked and self.judged.reason == Reason.EVIDENCE_UNAVAILABLE)
+        ruled = "rule" in (would if isinstance(would, dict) else self.members)
+        return self.judged.reason in reasons and not (ruled and self.judged.reason in _OF_RULES_TOO)
 
     @property
     def decision_id(self) -> str:
@@ -238,7 +245,7 @@ def _identify(recorded: Recorded, route: Route) -> Identity:
     if asked != wanted:
         what = f"a caller proven by {wanted[1]}, profile `{wanted[0]}`"
         raise NotRecorded(what)
-    if recorded.judged.reason in UNPROVEN:
+    if recorded.unproven:
         raise Refusal(Reason(recorded.judged.reason), inner="as recorded")
     if "subject" not in members:
         what = "who asked"

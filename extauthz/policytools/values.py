@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from extauthz.audit.record import to_rfc3339
 from extauthz.audit.redact import to_recorded
 from extauthz.clock import Instant
-from extauthz.errors import Refusal
 from extauthz.judge import NotRecorded
 from extauthz.model.enquiry import Answered
 from extauthz.policy.mcpmessage import read_message
@@ -65,7 +64,7 @@ def find_values_of(requirement: Requirement, facts: Facts) -> dict[str, object]:
         except NotRecorded:
             found[f"state.{name.kind}"] = NOT_RECORDED
     if requirement.kind == "mcp":
-        found["mcp"] = _message(facts)
+        found["mcp"] = to_shown(read_message(facts.request))
     answered = facts.said.get(requirement)
     if isinstance(answered, Answered):
         found["answer"] = to_shown(answered.said)
@@ -78,10 +77,3 @@ def _of_identity(name: str, facts: Facts) -> object:
     party: Any = {"identity": facts.identity, "actor": facts.identity.actor}.get(side)
     value = getattr(party, member, None)
     return NOT_KNOWN if value in (None, "", (), frozenset()) else to_shown(value, member)
-
-
-def _message(facts: Facts) -> object:
-    try:
-        return to_shown(read_message(facts.request))
-    except (NotRecorded, Refusal):
-        return NOT_RECORDED

@@ -5,7 +5,7 @@
    Otherwise ask the core. When it needs evidence, fetch that within what is left of the deadline and ask again with a
    fresh instant. No time, no waiting slot, or no success is told to the core as `UNAVAILABLE`, so that the denial is
    made and recorded with all that is known.
-3. Spend what an allow uses up (the `jti` of a proof). Refused, late or unknown is a denial.
+3. Spend what an allow uses up (the `jti` of a proof). Refused, late, unknown, or changed meanwhile: a denial.
 4. Offer the decision to the record. Where an allow cannot be recorded it becomes `overloaded`, unless the settings say
    that records may be dropped.
 5. Whatever goes wrong here: a fixed 503 denial. No exception reaches the engine, since an RPC error is not a denial.
@@ -302,7 +302,7 @@ class Checker:
                 spent = self._rim.spender.spend(answer.spends, question.name, left)
         self._rim.metrics.spent(spent)
         if spent.outcome is SpendOutcome.DONE:
-            return answer
+            return self._as_of_now(question, answer)
         refused = spent.refused
         verdict = Deny(reason=Reason.EVIDENCE_UNAVAILABLE, inner="what it uses up could not be taken in time")
         if spent.outcome is SpendOutcome.REFUSED and refused is not None:
@@ -316,6 +316,15 @@ class Checker:
             )
         decision = observe(replace(answer.decision, verdict=verdict), self._rim.observing, question.ruleset)
         return pipeline.Answer(to_envoy(decision), decision)
+
+    def _as_of_now(self, question: _Question, answer: pipeline.Answer) -> pipeline.Answer:
+        """Return the answer; where a fact has changed while it waited, the refusal of now. What is spent stays so."""
+        if self._rim.views.epochs.read_epochs(answer.rests_on) == answer.epochs:
+            return answer
+        again = self._ask(question, NO_EVIDENCE)
+        if isinstance(again, NeedsEvidence):
+            return self._refusal(Reason.EVIDENCE_UNAVAILABLE, question.proxy, question.ruleset, inner="facts changed")
+        return answer if again.decision.allowed else again
 
     def _refusal(
         self, reason: Reason, proxy: Proxy | None, ruleset: Ruleset | None, *, inner: str = ""

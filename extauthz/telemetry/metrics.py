@@ -138,7 +138,7 @@ class Metrics:
         )
         self._evidence_fetches = Counter(
             "extauthz_evidence_fetches",
-            "Questions to issuers about tokens, and fetches of status lists.",
+            "Questions to issuers, other decision points and plug-ins that wait, by name; fetches of status lists.",
             ("kind", "issuer", "outcome"),
             registry=self.registry,
         )
@@ -283,7 +283,9 @@ class _BreakerCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         states = GaugeMetricFamily(
-            "extauthz_breaker_open", "1 while an issuer is not asked because it fails.", labels=["kind", "issuer"]
+            "extauthz_breaker_open",
+            "1 while an issuer or decision point is not asked because it fails.",
+            labels=["kind", "issuer"],
         )
         for kind, issuers in self._read().items():
             for issuer, state in issuers.items():

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+from typer.testing import CliRunner
+
+from extauthz.cli.main import app
 from extauthz.clock import SystemClock
 from extauthz.config.settings import Settings
 from extauthz.link.caller import LinkCaller
@@ -118,6 +122,12 @@ class Scene:
         with closing(LinkCaller(self.folder / "run" / "admin.sock")) as caller:
             return caller.ask(question)
 
+    def command(self, *words: str) -> str:
+        """Return what a command of an operator prints."""
+        done = CliRunner().invoke(app, [*words, "--config", str(self.folder / "settings.yaml")])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
     def stream(self) -> dict[str, Any]:
         """Return how the stream fares."""
         found: list[dict[str, Any]] = self.ask_keeper(op="status")["streams"]
@@ -162,7 +172,9 @@ def signalled(folder: Path, *, pushes: bool, alg: str = "ES256", **changes: Any)
     with Transmitter(alg=alg, hold=0.2) as transmitter:
         transmitter.streams[STREAM_ID] = Stream({"stream_id": STREAM_ID, "iss": transmitter.url})
         found = signal_settings(folder, transmitter, pushes=pushes, **changes)
-        server = Single(Settings.model_validate(settings(folder, host.url, **found)), SystemClock())
+        document = settings(folder, host.url, **found)
+        (folder / "settings.yaml").write_text(json.dumps(document))
+        server = Single(Settings.model_validate(document), SystemClock())
         server.start()
         try:
             with client(server.application.addresses[0]) as asker:

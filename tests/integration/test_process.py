@@ -122,10 +122,11 @@ def test_sighup_looks_at_policy_at_once(tmp_path: Path) -> None:
 
 
 def test_a_broken_policy_does_not_keep_the_server_from_answering(tmp_path: Path) -> None:
-    """No answer would be an error, and errors may let through."""
+    """No answer would be an error, and errors may let through; its health says that it does not serve."""
     (tmp_path / "policy.yaml").write_text(BROKEN)
     with serve(tmp_path) as process, client(process.address()) as asker:
         assert outcome_of(asker.ask(PING)) == (503, "evaluation_failed")
+        assert find_health(process.address(), SECONDS) == "NOT_SERVING"
         assert "NONE: everything is denied" in process.printed
         process.child.terminate()
         assert process.child.wait(SECONDS) == 0

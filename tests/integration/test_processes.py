@@ -133,6 +133,8 @@ def test_without_a_keeper_workers_decide_until_what_they_know_is_too_old(tmp_pat
         os.kill(stuck, signal.SIGSTOP)
         assert answers() == {ALLOWED}
         seconds_of_patience(lambda: answers() == {(503, "state_stale")})
+        seconds_of_patience(lambda: server.get("/readyz")[0] == 503)
+        assert server.get("/livez") == (200, "alive\n")
         seconds_of_patience(lambda: find_health(server.addresses[0], SECONDS) == "NOT_SERVING")
         seconds_of_patience(lambda: answers() == {ALLOWED})
         seconds_of_patience(lambda: find_health(server.addresses[0], SECONDS) == "SERVING")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,6 +44,23 @@ def test_an_unknown_critical_member_by_metadata(tmp_path: Path) -> None:
     """They were read when the server started."""
     with signalled(tmp_path, pushes=True, alg="RS256", critical_subject_members=["org_unit"]) as scene:
         an_unknown_critical_member_discards_the_event(scene)
+
+
+def test_what_would_end_too_many_sessions_waits_for_a_person(tmp_path: Path) -> None:
+    """From the event to the operator, who is told how many, and back to the next decision."""
+    with signalled(tmp_path, pushes=True, hold_above=2) as scene:
+        tokens = [scene.mint("many", sid=f"s-{number}") for number in range(3)]
+        for few, outcome in ((True, REVOKED), (False, ALLOWED)):
+            somebody = [scene.mint("few", sid="s")] if few else tokens
+            assert [scene.outcome(token) for token in somebody] == [ALLOWED] * len(somebody)
+            told = ["sessions", "--subject", "few" if few else "many", "--json"]
+            seconds_of_patience(lambda: len(json.loads(scene.command(*told))) == len(somebody))  # noqa: B023 — called at once
+            assert scene.send(scene.revoke("few" if few else "many")) == "accepted"
+            assert [scene.outcome(token) for token in somebody] == [outcome] * len(somebody)
+        assert "3 sessions" in scene.command("signals", "held")
+        (held,) = json.loads(scene.command("signals", "held", "--json"))
+        assert "in force on 1/1 workers" in scene.command("signals", "admit", held["id"])
+        assert [scene.outcome(token) for token in tokens] == [REVOKED] * 3
 
 
 def test_a_stream_that_falls_silent_refuses_its_issuers_callers(tmp_path: Path) -> None:

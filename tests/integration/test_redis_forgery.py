@@ -26,9 +26,14 @@ def forge(server: RedisServer, row: Restriction, key: str = OTHER_KEY, incarnati
     written = write_as_ours(key, row, incarnation or server.say("GET", "extauthz:incarnation"))
     text = written.text.decode()
     server.say("HSET", "extauthz:restrictions", written.field, text)
+    add_entry(server, "restrictions", text)
+
+
+def add_entry(server: RedisServer, kind: str, text: str) -> None:
+    """Write the next entry of the stream."""
     info = server.say("XINFO", "STREAM", "extauthz:journal").split()
     last = int(info[info.index("last-generated-id") + 1].split("-")[0])
-    server.say("XADD", "extauthz:journal", f"{last + 1}-0", "kind", "restrictions", "row", text)
+    server.say("XADD", "extauthz:journal", f"{last + 1}-0", "kind", kind, "row", text)
 
 
 class TestForgery:
@@ -119,12 +124,12 @@ class TestForgery:
         """Grants do not travel by Redis; whoever writes one there, in whatever form, is noticed and not believed."""
         name = StateName("approval", "request 1")
         value = json.dumps({"approvers": [{"issuer": "i", "subject": "lea"}], "approved_at": 1, "until": 9e9})
-        for number, kind in enumerate(("facts", "approval"), 1):
+        for kind in ("facts", "approval"):
             pair[0].server.say("HSET", f"extauthz:{kind}", f"{name.kind} {name.of}", value)
-            pair[0].server.say("XADD", "extauthz:journal", f"{number}-0", "kind", kind, "row", value)
+            add_entry(pair[0].server, kind, value)
         assert pair[0].comes_to(lambda: len(pair[0].alarms) == len(pair[1].alarms) == 2)
         for machine in pair:
-            assert machine.is_fresh()
+            assert machine.comes_to(machine.is_fresh)
             assert [view.find_state(name, machine.clock.now()) for view in machine.views] == [None, None]
 
     @pytest.mark.usefixtures("impatient")

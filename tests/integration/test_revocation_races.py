@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from extauthz.model.restriction import Effect, Form
+from extauthz.policy.compile import PolicyContext, compile_policy
+from extauthz.ports import SpendOutcome, Spent
 from extauthz.server.recall import Recall
 from tests.integration.facts import ASKED, MAKER, NoEpochs
 from tests.integration.state_facts import MINE, RUNNER, TARGETS, Stage, asked
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.model.decision import Decision
     from extauthz.model.restriction import Mark, Restriction
+    from extauthz.model.spend import Spend
 
 OPAQUE = {"path": "/asked", "headers": {"authorization": "Bearer opaque-token"}}
 SAID: dict[str, Any] = {
@@ -70,6 +74,47 @@ def test_what_is_revoked_between_evidence_and_decision_is_refused(
     assert stage.recall.counts().kept == 0
     stage.file.lift(restriction(mark))
     assert stage.ask(question) == "allowed"
+    stage.close()
+
+
+RATED = """
+resources:
+  - {name: plain, action: read, match: {host: api.example.com, path: /plain/7, methods: [GET]}}
+permits:
+  - {id: all, who: anyone, may: '*', require: [{rate: {at_most: 9, per: 1m}}]}
+"""
+
+
+class Pausing:
+    """A `Spender` that takes everything, and as long as something else takes."""
+
+    def __init__(self, in_the_pause: Callable[[], object]) -> None:
+        self.in_the_pause = in_the_pause
+
+    def spend(self, spends: tuple[Spend, ...], question: bytes, timeout: float) -> Spent:
+        """Take all of it, in the end."""
+        del spends, question, timeout
+        self.in_the_pause()
+        return Spent(SpendOutcome.DONE)
+
+
+def test_what_is_revoked_while_something_is_spent_is_refused(tmp_path: Path) -> None:
+    """So is what cannot be told any more; whatever else changes does no harm."""
+    stage = Stage(tmp_path, Recall)
+    stage.live.replace(compile_policy({"p": RATED.encode()}, PolicyContext()))
+    keys, session = stage.facts.keys, TARGETS[Form.SESSION]
+    pauses: list[tuple[Callable[[], object], str]] = [
+        (lambda: None, "allowed"),
+        (lambda: stage.file.restrict(restriction(session, effect=Effect.RISK_HIGH)), "allowed"),
+        (lambda: keys.remove(MAKER), "evidence_unavailable"),
+        (lambda: stage.file.restrict(restriction(session)), "session_revoked"),
+    ]
+    outcomes = []
+    for pause, _ in pauses:
+        keys.add(MAKER)
+        stage.checker._rim = replace(stage.checker._rim, spender=Pausing(pause))
+        outcomes.append(stage.ask(asked()))
+    assert outcomes == [expected for _, expected in pauses]
     stage.close()
 
 

@@ -144,6 +144,30 @@ def test_the_tail_goes_on_where_it_ended(kept: Running) -> None:
     assert kept.ask("tail", after=answers[0]["last"], limit=10) == {"events": [], "last": answers[0]["last"]}
 
 
+def test_no_stream_can_write_so_much_that_nothing_is_shown(kept: Running) -> None:
+    """What fits is shown, the rest when that is done with; texts may grow twelvefold on the way."""
+    keeper, long = kept.service.keeper, "\N{KEY}" * 1024
+    keeper.note_sessions([seen("s1", SystemClock().now())])
+    maker = Kept(keeper, kept.run_dir, {}, SystemClock(), settings_in(kept.run_dir).state)  # type: ignore[arg-type] # it is there
+    for number in range(60):
+        action = maker.action(f"e{number}", source=STREAM, reason=long)
+        keeper.carry_out(action, [maker.revoked(BOB, source=STREAM)] * 16, hold_above=0, subject=long)
+    newest = kept.ask("tail", after=None, limit=60)["events"]
+    assert 10 < len(newest) < 60
+    assert newest[-1]["id"] == "e59"
+    told: list[str] = []
+    after = 0
+    while events := kept.ask("tail", after=after, limit=1000)["events"]:
+        told += [each["id"] for each in events]
+        after = events[-1]["number"]
+    assert told == [f"e{number}" for number in range(60)]
+    held = kept.ask("held")
+    assert len(held["held"]) + held["more"] == 60
+    for each in held["held"]:
+        kept.ask("dismiss", id=each["id"], by="eve")
+    assert 0 < len(kept.ask("held")["held"]) <= held["more"]
+
+
 def test_the_status_says_how_it_fares(kept: Running) -> None:
     """Who answers, and how old the state may be."""
     kept.restrict()

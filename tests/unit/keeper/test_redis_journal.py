@@ -71,7 +71,7 @@ def test_entries_that_are_not_ours_are_told(entry: object) -> None:
 
 
 def test_what_is_read() -> None:
-    """Rows of other kinds are passed over by their position."""
+    """Entries of other kinds are no rows, and whoever reads them raises an alarm; the beginning is known."""
     entries = [
         [b"1-0", [b"begin", b"abc"]],
         [b"2-0", [b"kind", b"restrictions", b"row", b"r"]],
@@ -79,7 +79,7 @@ def test_what_is_read() -> None:
         [b"4-0", [b"row"]],
     ]
     read = journal([[b"p:journal", entries]], None).read_after(0, 0)
-    assert read == ("", [Entry(1, None), Entry(2, b"r"), Entry(3, None), Entry(4, None)])
+    assert read == ("", [Entry(1, None), Entry(2, b"r"), Entry(3, b"kind planets row r"), Entry(4, b"row")])
     assert journal(None, b"abc").read_after(9, 0.1) == ("abc", [])
     assert list(journal([b"7", [b"f", b"row", b"g", 5]], [b"0", []]).read_all()) == [[b"row"], []]
 

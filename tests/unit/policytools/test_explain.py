@@ -155,6 +155,18 @@ def test_what_an_mcp_server_is_asked_is_shown() -> None:
     assert explained("/orders/7", policy=tools, method="POST", body="{}").rules == ()
 
 
+def test_a_changeable_fact_that_no_record_holds_is_untold(tmp_path: Path) -> None:
+    """And shown as such."""
+    suite = suite_in(tmp_path)
+    recorded = read_line(log_of(suite.file.cases, suite.ruleset)[0])
+    assert recorded is not None
+    risky = POLICY.replace("- scopes: [orders.read]", "- risk: {below: 50}")
+    explanation = explain(judge_recorded(recorded, compile_policy({"p.yaml": risky.encode()}, PolicyContext())))
+    assert (explanation.outcome, explanation.missing) == ("untold", "state: risk")
+    risk = rule_in(explanation, "readers").asked[-1]
+    assert (risk.found, risk.values["state.risk"]) == ("untold", "(not recorded)")
+
+
 def test_an_answer_that_no_record_holds_is_untold(tmp_path: Path) -> None:
     """The rule that needs it and the outcome; where another permit grants, the rule alone."""
     suite = suite_in(tmp_path)

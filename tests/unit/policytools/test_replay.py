@@ -173,6 +173,15 @@ def test_a_rule_that_nobody_answered_can_be_left_out(tmp_path: Path) -> None:
     assert list(tally.untold) == ["a decision: it was evidence_unavailable"]
 
 
+@pytest.mark.parametrize("reason", ["binding_missing", "step_up_required"])
+def test_a_refusal_by_a_rule_is_not_one_of_the_caller(tmp_path: Path, reason: str) -> None:
+    """The same reason is given where the caller is refused whatever policy says; the record names no rule then."""
+    refused = record(tmp_path, "read", outcome="deny", reason=reason, rule="bound")
+    assert list(changes(replayed([json.dumps(refused).encode()]))) == [f"deny {reason} → allow"]
+    del refused["rule"]
+    assert (changes(tally := replayed([json.dumps(refused).encode()])), tally.same) == ({}, 1)
+
+
 def test_what_an_mcp_server_was_asked_is_not_recorded(tmp_path: Path) -> None:
     """It stands in the body."""
     tools = POLICY.replace("- scopes: [orders.read]", "- mcp: {tools: [search]}")

@@ -7,14 +7,21 @@ from xml.etree.ElementTree import fromstring
 
 import pytest
 
+from extauthz import plugin
 from extauthz.errors import FileError
-from extauthz.policy.compile import PolicyContext
+from extauthz.model.reason import Reason
+from extauthz.policy.compile import PolicyContext, compile_policy
+from extauthz.policy.requirements.plugin import AddedKind
 from extauthz.policytools.junit import to_junit
+from extauthz.policytools.records import read_line
+from extauthz.policytools.replay import judge_recorded
 from extauthz.policytools.sentences import failure_lines
-from extauthz.policytools.suite import find_case_files, load_suite
+from extauthz.policytools.suite import find_case_files, judge_case, load_suite
+from tests.simulators.decision_logs import log_of
 from tests.simulators.policy_cases import CASES, POLICY, no_settings, suite_in, write_suite
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ONE = """\
@@ -183,3 +190,27 @@ def test_junit_holds_every_result_and_stays_xml(tmp_path: Path) -> None:
     assert [case.get("name") for case in document.iter("testcase") if case.find("failure") is not None] == [
         "bell \ufffd"
     ]
+
+
+def test_a_plug_in_that_waits_is_asked_for_real_and_not_in_a_replay(tmp_path: Path) -> None:
+    """A case has it say what it says; a record is of another day, so that what hangs on it is untold."""
+    asked: list[object] = []
+
+    def check(facts: Mapping[str, object], at: float) -> plugin.Unmet:
+        del at
+        asked.append(facts["resource.order"])
+        return plugin.Unmet("Not this one.")
+
+    context = PolicyContext(
+        plugins={"acme.slow": AddedKind(frozenset({"resource.order"}), lambda _: check, waits=True)}
+    )
+    text = POLICY.replace("- scopes: [orders.read]", "- acme.slow: 7")
+    ruleset = compile_policy({"p.yaml": text.encode()}, context)
+    suite = suite_in(tmp_path)
+    (case,) = [each for each in suite.file.cases if each.name == "read"]
+    assert judge_case(case, ruleset).decision.reason is Reason.PLUGIN_DENIED
+    assert asked == ["7"]
+    recorded = read_line(log_of([case], suite.ruleset)[0])
+    assert recorded is not None
+    assert judge_recorded(recorded, ruleset).missing == "the answer of acme.slow"
+    assert asked == ["7"]
