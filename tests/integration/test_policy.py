@@ -37,7 +37,7 @@ def test_a_broken_policy_at_start_denies_everything_until_it_is_mended(
         printed = "".join(capfd.readouterr())
         assert f"{tmp_path}/policy.yaml:3:" in printed
         assert "did you mean" in printed
-        assert "NONE: everything is denied" in printed
+        assert "everything is denied until it is mended" in printed
         server.write_policy(POLICY)
         seconds_of_patience(lambda: outcome_of(server.ask(path="/ping")) == ALLOWED)
         assert is_serving(server)
