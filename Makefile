@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-FAR := conformance integration e2e
+FAR := integration e2e
 ENVOYS := 1.36.4 1.37.0 1.38.3 1.39.3
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
@@ -26,10 +26,10 @@ test: tools $(VENV)/.dev .venv-xds/.done $(ENVOYS:%=.envoy/%/.done) ## Set up an
 	@$(BIN)/coverage json --quiet -o .coverage-report.json
 	@$(BIN)/python tools/check_coverage.py .coverage-report.json
 
-test-near: $(VENV)/.dev ## The half of the tests that needs nothing outside the process.
+test-near: $(VENV)/.dev ## The half that is computed: units, properties, conformance, house rules.
 	COVERAGE_FILE=.coverage.near $(BIN)/pytest -m "not long" --cov --cov-report= $(FAR:%=--ignore=tests/%) tests
 
-test-far: tools $(VENV)/.dev ## The half with servers, Envoys and documents.
+test-far: tools $(VENV)/.dev ## The half with servers, Envoys, Redis and time.
 	COVERAGE_FILE=.coverage.far $(BIN)/pytest -m "not long" --cov --cov-report= $(FAR:%=tests/%)
 
 test-long: tools $(VENV)/.dev ## The tests that are too slow for `make test`.

@@ -25,6 +25,7 @@ HEARD: Final = "integration/test_receiver_push.py"
 DURABLE: Final = "integration/test_receiver_durability.py"
 PAGE: Final = "conformance/test_signals_page.py"
 SEEN: Final = "unit/identity/test_restrictions.py"
+CONCERNED: Final = "unit/identity/test_restrictions_concern.py"
 ANY: Final = "property/test_signals.py"
 
 LINES: Final[dict[str, list[tuple[str, str]]]] = {
@@ -83,7 +84,7 @@ LINES: Final[dict[str, list[tuple[str, str]]]] = {
     "a member missing on either side of a complex subject matches": [
         (SUBJECTS, "test_the_most_specific_member_is_the_target"),
         (SUBJECTS, "test_a_member_that_we_have_no_use_for_is_passed_over"),
-        (SEEN, "test_all_that_is_named_has_to_be_met_or_not_said"),
+        (CONCERNED, "test_all_that_is_named_has_to_be_met_or_not_said"),
     ],
     "unknown critical member: discarded and logged": [
         (SUBJECTS, "test_a_critical_member_that_we_cannot_use_ends_it"),

@@ -80,7 +80,7 @@ class Hearing:
         keeper: puts them in force.
         view: decides by them.
         keys: of the transmitters.
-        verifications: states that were asked for.
+        verifications: makes the states that are asked with.
         clock: of all of them.
         answering: whether the worker confirms.
         registry: of the metrics.
@@ -169,7 +169,7 @@ def hearing(
 
     keeper = Keeper(path, key, settings, clock, confirmers={"0": confirm}, metrics=metrics)
     keys = PublishedKeys(EventMaker().key_source())
-    verifications = Verifications()
+    verifications = Verifications(key, clock)
     desk = SignalDesk(
         [Stream(each, hold_above) for each in rules],
         keeper,

@@ -14,7 +14,7 @@ from extauthz.keeper.redis_replicator import RedisReplicator
 from extauthz.keeper.redis_rows import Row, shared_seal, write_row
 from extauthz.model.receipt import Action, Receipt
 from extauthz.model.restriction import OPERATOR, Effect, Form, Mark, Restriction
-from extauthz.server.freshness import Freshness
+from extauthz.server.freshness import Expected, Freshness
 from extauthz.server.stateview import StateView
 from extauthz.state.store import open_store
 
@@ -55,6 +55,7 @@ class Machine:
         clock: of the machine.
         changes: of its state's settings.
         metrics: of its replicator.
+        expected: streams of signals of its settings.
     """
 
     folder: Path
@@ -63,6 +64,7 @@ class Machine:
     clock: Clock = field(default_factory=SystemClock)
     changes: dict[str, Any] = field(default_factory=dict)
     metrics: StateMetrics | None = None
+    expected: tuple[Expected, ...] = ()
 
     def __post_init__(self) -> None:
         """Make its file."""
@@ -81,9 +83,16 @@ class Machine:
         settings = StateSettings(redis=fields.pop("redis", None) or self.server.settings(), **fields)
         assert settings.redis is not None
         self.views = [
-            StateView(self.path, key, self.clock, Freshness(self.clock, settings.max_staleness)) for _ in range(2)
+            StateView(self.path, key, self.clock, Freshness(self.clock, settings.max_staleness, self.expected))
+            for _ in range(2)
         ]
-        self.replicator = RedisReplicator(settings.redis, settings, self.clock, self.metrics)
+        self.replicator = RedisReplicator(
+            settings.redis,
+            settings,
+            self.clock,
+            self.metrics,
+            {each.name: each.max_silence for each in self.expected if each.max_silence is not None},
+        )
         self.keeper = _Listening(
             self.path,
             key,
@@ -119,6 +128,12 @@ class Machine:
         view = self.views[0]
         view.freshen()
         return view.find_restrictions([subject(name)], self.clock.now())
+
+    def hears(self) -> bool:
+        """Return whether a worker here decides for callers who need signals."""
+        view = self.views[1]
+        view.freshen()
+        return view.are_signals_fresh(ISSUER, self.clock.now())
 
     def is_fresh(self) -> bool:
         """Return whether a worker here decides at all."""

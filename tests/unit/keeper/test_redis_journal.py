@@ -77,9 +77,11 @@ def test_what_is_read() -> None:
         [b"2-0", [b"kind", b"restrictions", b"row", b"r"]],
         [b"3-0", [b"kind", b"planets", b"row", b"r"]],
         [b"4-0", [b"row"]],
+        [b"5-0", [b"kind", b"streams", b"row", b"s"]],
     ]
     read = journal([[b"p:journal", entries]], None).read_after(0, 0)
-    assert read == ("", [Entry(1, None), Entry(2, b"r"), Entry(3, b"kind planets row r"), Entry(4, b"row")])
+    rows = [Entry(2, b"r"), Entry(3, b"kind planets row r"), Entry(4, b"row"), Entry(5, b"s", "streams")]
+    assert read == ("", [Entry(1, None), *rows])
     assert journal(None, b"abc").read_after(9, 0.1) == ("abc", [])
     assert list(journal([b"7", [b"f", b"row", b"g", 5]], [b"0", []]).read_all()) == [[b"row"], []]
 

@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from extauthz.clock import SystemClock
+from extauthz.config.signals import SignalSettings
 from extauthz.config.state import RedisSettings, StateSettings
 from extauthz.errors import ConfigError, StateError
 from extauthz.keeper.redis_follower import UNVERIFIED_AN_HOUR, RedisFollower
@@ -35,7 +36,9 @@ REDIS = RedisSettings(url="redis://127.0.0.1:1/0")
 
 
 class _With:
-    """Settings of which only the state counts."""
+    """Settings of which only the state and the streams count."""
+
+    signals = SignalSettings()
 
     def __init__(self, state: StateSettings | None) -> None:
         self.state = state

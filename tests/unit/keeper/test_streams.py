@@ -16,7 +16,6 @@ from extauthz.keeper.streams import open_signal_desk, rules_of, stream_keys
 from extauthz.ports import Fetched, KeysOf
 from extauthz.server.egress import rules_of as egress_rules_of
 from extauthz.server.fetch import Ask, Reply
-from extauthz.server.verifications import Verifications
 from extauthz.telemetry.statemetrics import StateMetrics
 from tests.simulators.clock import ManualClock
 from tests.simulators.events import ALICE, RECEIVER, STREAM_ID, TRANSMITTER, EventMaker
@@ -156,7 +155,7 @@ def test_the_desk_of_the_settings_hears_events(tmp_path: Path) -> None:
             office.keeper,
             keys,
             clock=office.clock,
-            verifications=Verifications(),
+            verifications=office.verifications,
             metrics=StateMetrics(CollectorRegistry()),
         )
         assert desk.hear("idp", MAKER.event("session-revoked", ALICE)).status == "accepted"

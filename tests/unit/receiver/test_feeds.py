@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from extauthz.receiver.metadata import TransmitterMetadata
 
+KEY = b"k" * 32
 EGRESS = Egress(SystemClock(), EgressRules(hosts=frozenset({"127.0.0.1"})))
 AUTHORITY = {"issuers": ["https://issuer.example"], "events": ["session-revoked"]}
 
@@ -67,7 +68,7 @@ def test_a_state_is_sent_that_is_known_when_it_comes_back(
     transmitter: Transmitter, tmp_path: Path, *, push: bool
 ) -> None:
     """Each time another one; and one that nobody sent is not known."""
-    verifications = Verifications()
+    verifications = Verifications(KEY, SystemClock())
     asks = verifier(transmitter, tmp_path, verifications, push=push)
     assert [asks.step(), asks.step()] == [60.0, 60.0]
     first, second = transmitter.streams[STREAM_ID].states
@@ -80,23 +81,16 @@ def test_a_state_is_sent_that_is_known_when_it_comes_back(
     assert verifications.knows("other", None)
 
 
-def test_a_transmitter_that_never_answers_does_not_fill_the_memory() -> None:
-    """The latest states are waited for."""
-    verifications = Verifications()
-    states = [verifications.ask("idp") for _ in range(20)]
-    assert [verifications.knows("idp", state) for state in states] == [False] * 12 + [True] * 8
-
-
 def test_verification_is_not_asked_for_more_often_than_the_transmitter_wants(
     transmitter: Transmitter, tmp_path: Path
 ) -> None:
     """By its configuration, and by its answer."""
     transmitter.streams[STREAM_ID].configuration["min_verification_interval"] = 90
-    asks = verifier(transmitter, tmp_path, Verifications())
+    asks = verifier(transmitter, tmp_path, Verifications(KEY, SystemClock()))
     assert asks.step() == 90.0
     transmitter.too_soon = True
     assert [asks.step() for _ in range(2)] == [90.0, 90.0]
-    patient = verifier(transmitter, tmp_path, Verifications())
+    patient = verifier(transmitter, tmp_path, Verifications(KEY, SystemClock()))
     transmitter.streams[STREAM_ID].configuration["min_verification_interval"] = 0
     assert [patient.step() for _ in range(4)] == [7.0, 7.0, 7.0, 8.0]
     transmitter.too_soon = False
@@ -105,7 +99,7 @@ def test_verification_is_not_asked_for_more_often_than_the_transmitter_wants(
 
 def test_a_transmitter_that_cannot_be_reached_is_asked_again(transmitter: Transmitter, tmp_path: Path) -> None:
     """From the start, so that it is known by its metadata; a stream that is not enabled is asked all the same."""
-    asks = verifier(transmitter, tmp_path, Verifications())
+    asks = verifier(transmitter, tmp_path, Verifications(KEY, SystemClock()))
     transmitter.metadata_mood = Mood.GARBAGE
     assert [asks.step(), asks.step()] == [1.0, 2.0]
     transmitter.metadata_mood = Mood.HONEST
@@ -119,10 +113,10 @@ def test_a_transmitter_with_fewer_endpoints_is_asked_all_the_same(
 ) -> None:
     """What it does not show is not needed; without a place to ask at, nothing can be asked."""
     transmitter.metadata = {member: None}
-    assert verifier(transmitter, tmp_path, Verifications()).step() == 60.0
+    assert verifier(transmitter, tmp_path, Verifications(KEY, SystemClock())).step() == 60.0
     assert transmitter.streams[STREAM_ID].states
     transmitter.metadata = {"verification_endpoint": None}
-    assert verifier(transmitter, tmp_path, Verifications()).step() == 2.0
+    assert verifier(transmitter, tmp_path, Verifications(KEY, SystemClock())).step() == 2.0
 
 
 def test_metadata_are_read_and_told(transmitter: Transmitter, tmp_path: Path) -> None:
@@ -178,7 +172,7 @@ def test_feeds_poll_verify_and_learn(transmitter: Transmitter, tmp_path: Path) -
     plain = stream(transmitter, tmp_path, push=True, name="plain", verify_every=None, **elsewhere)
     settings = settings_of(stream(transmitter, tmp_path), pushed, plain, folder=tmp_path)
     learnt: dict[str, threading.Event] = {"idp": threading.Event(), "pushed": threading.Event()}
-    desk, verifications = ScriptedDesk(), Verifications()
+    desk, verifications = ScriptedDesk(), Verifications(KEY, SystemClock())
     feeds = Feeds(
         settings,
         fetch=EGRESS.fetch,
@@ -206,7 +200,7 @@ def test_a_pushed_stream_alone_needs_nothing_in_the_background(transmitter: Tran
         settings_of(stream(transmitter, tmp_path, push=True, verify_every=None), folder=tmp_path),
         fetch=EGRESS.fetch,
         desk=ScriptedDesk(),
-        verifications=Verifications(),
+        verifications=Verifications(KEY, SystemClock()),
         clock=SystemClock(),
     )
     feeds.stop()
