@@ -21,6 +21,7 @@ import structlog
 from extauthz.clock import Instant
 from extauthz.ids import new_random_bytes
 from extauthz.keeper.confirmations import Confirmations
+from extauthz.keeper.hearing import OwnHearing
 from extauthz.keeper.news import News
 from extauthz.keeper.outcomes import Done, apply, count, find_done, hold
 from extauthz.keeper.receipts import CONFIRM_SECONDS, Receipts, no_streams
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from extauthz.state.restrictions import Applied
     from extauthz.state.seal import Seal
     from extauthz.state.sessions import SessionSeen
-    from extauthz.state.signals import Held
+    from extauthz.state.signals import Held, StreamHeard
     from extauthz.state.writer import Writing
     from extauthz.telemetry.statemetrics import Alarm, StateMetrics
 
@@ -76,6 +77,7 @@ class Keeper:
     Attributes:
         news: what was heard and done, for those who wait for it.
         upkeep: the beat, and forgetting.
+        hearing: what came to this machine of streams.
     """
 
     def __init__(  # noqa: PLR0913 — the parts that it joins
@@ -99,6 +101,7 @@ class Keeper:
         self._writer = StateWriter(path, key)
         self._follower = Follower(path)
         self._reading = threading.Lock()
+        self.hearing = OwnHearing()
         self._confirmations = Confirmations(confirmers, clock, self._note_confirmed)
         self.news = News(self.reading, clock)
         self._receipts = Receipts(
@@ -298,13 +301,17 @@ class Keeper:
         self._receipts.tell(action, done.outcome, subject=held.subject, detail=held_id)
         return True
 
-    def take_over(self, restrictions: Sequence[Restriction], *, own: bool = False) -> Applied:
-        """Put in force what another machine was told; nothing is confirmed yet.
+    def take_over(
+        self, restrictions: Sequence[Restriction], *, own: bool = False, streams: Sequence[StreamHeard] = ()
+    ) -> Applied:
+        """Put in force what another machine was told, and note what it heard; nothing is confirmed yet.
 
         Raises:
             StateError: it could not be made durable.
         """
         with self.writing() as writing:
+            for stream in streams:
+                signals.note_stream(writing.connection, stream)
             return apply_restrictions(writing.connection, restrictions, writing.seal, own=own)
 
     def confirm(self, number: int, timeout: float = CONFIRM_SECONDS) -> Confirmed:
@@ -340,6 +347,7 @@ class Keeper:
         """
         with self.writing() as writing:
             signals.stream_heard(writing.connection, stream, at)
+        self.hearing.heard(stream, at)
 
     def set_stream_status(self, stream: str, status: str, at: Instant) -> None:
         """Note what its transmitter says of a stream.
@@ -349,6 +357,7 @@ class Keeper:
         """
         with self.writing() as writing:
             signals.stream_status(writing.connection, stream, status, at)
+        self.hearing.told(stream, status, at)
 
     def alarm(self, sentence: str) -> None:
         """Report a record in the state that was not written by us."""

@@ -19,10 +19,11 @@ import structlog
 
 from extauthz.errors import ExtAuthzError
 from extauthz.keeper.redis_connection import RedisConnection
-from extauthz.keeper.redis_journal import TOGETHER, Journal, Life
+from extauthz.keeper.redis_journal import STREAMS, TOGETHER, Journal, Life
 from extauthz.keeper.redis_place import Place
 from extauthz.keeper.redis_rows import Trust, read_row, shared_seal
 from extauthz.keeper.redis_scripts import FOLLOWING
+from extauthz.keeper.redis_streams import read_stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from extauthz.keeper.keeper import Keeper
     from extauthz.keeper.redis_journal import Entry
     from extauthz.model.restriction import Restriction
+    from extauthz.state.signals import StreamHeard
 
 _log = structlog.get_logger(__name__)
 
@@ -185,11 +187,13 @@ class RedisFollower:
 
     def _read_everything(self, life: Life, newest: int) -> None:
         self._life = None
-        number = 0
+        # First read and last put in force: who is said to have been heard by then was told of what was heard.
+        streams = [stream for texts in self._journal.read_all(STREAMS) for stream in self._hear(life, texts)]
         for texts in self._journal.read_all():
-            number = self._apply(life, texts)
+            self._apply(life, texts)
             if self._stopping:
                 return
+        number = self._apply(life, (), streams)
         self._life, self._position = life, newest
         self._want(life, newest, number)
         self._keep_place(life, now=True)
@@ -202,11 +206,15 @@ class RedisFollower:
             if entry.position != number:
                 message = "changes are missing"
                 raise _OtherLifeError(message)
-        number = self._apply(life, [entry.text for entry in entries if entry.text is not None])
+        rows = [entry.text for entry in entries if entry.text is not None and entry.kind != STREAMS]
+        streams = self._hear(
+            life, [entry.text for entry in entries if entry.text is not None and entry.kind == STREAMS]
+        )
+        number = self._apply(life, rows, streams)
         self._position = entries[-1].position
         self._want(life, self._position, number)
 
-    def _apply(self, life: Life, texts: Sequence[bytes]) -> int:
+    def _apply(self, life: Life, texts: Sequence[bytes], streams: Sequence[StreamHeard] = ()) -> int:
         """Put in force what can be believed; return the newest change of our file."""
         seal = shared_seal(self._key, life.incarnation)
         at = self._clock.now()
@@ -219,7 +227,17 @@ class RedisFollower:
                 self._alarm(text, arrived.trust)
                 if arrived.restriction is not None and arrived.restriction.in_force and self._may_believe():
                     believed.append(arrived.restriction)
-        return self._keeper.take_over(believed).number
+        return self._keeper.take_over(believed, streams=streams).number
+
+    def _hear(self, life: Life, texts: Sequence[bytes]) -> list[StreamHeard]:
+        """Return what other machines of ours say of streams."""
+        seal = shared_seal(self._key, life.incarnation)
+        at = self._clock.now()
+        arrived = [(text, *read_stream(text, seal, life.incarnation, at)) for text in texts]
+        for text, trust, _ in arrived:
+            if trust is Trust.FORGED:
+                self._alarm(text, trust)
+        return [stream for _, _, stream in arrived if stream is not None]
 
     def _may_believe(self) -> bool:
         """Return whether one more row without a MAC is believed."""

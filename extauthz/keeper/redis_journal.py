@@ -31,7 +31,11 @@ TOGETHER: Final = 256
 """Rows of one command: Redis does nothing else meanwhile."""
 
 _INCARNATION_BYTES: Final = 16
-_KIND: Final = "restrictions"
+RESTRICTIONS: Final = "restrictions"
+STREAMS: Final = "streams"
+"""The kinds of rows that there are: what was taken away from somebody, and how streams of signals fare."""
+
+_KINDS: Final = {kind.encode(): kind for kind in (RESTRICTIONS, STREAMS)}
 
 
 class Life(NamedTuple):
@@ -52,10 +56,12 @@ class Entry(NamedTuple):
     Attributes:
         position: of the change.
         text: the row; all that there is of an entry that we do not write; None for the beginning of an incarnation.
+        kind: of the row, as the entry says.
     """
 
     position: int
     text: bytes | None
+    kind: str = RESTRICTIONS
 
 
 class Pulse(NamedTuple):
@@ -82,9 +88,10 @@ class Journal:
 
     def __init__(self, connection: RedisConnection, prefix: str) -> None:
         self._connection = connection
-        self._incarnation, self._journal, self._rows, self._ends, self._nodes = (
-            f"{prefix}:{name}" for name in ("incarnation", "journal", _KIND, f"{_KIND}:ends", "nodes")
+        self._incarnation, self._journal, self._nodes = (
+            f"{prefix}:{name}" for name in ("incarnation", "journal", "nodes")
         )
+        self._rows = {kind: f"{prefix}:{kind}" for kind in (RESTRICTIONS, STREAMS)}
 
     def begin(self) -> tuple[Life, int]:
         """Return the life of the shared state and the position of its newest change; begin one when there is none.
@@ -99,12 +106,12 @@ class Journal:
                 return Life(incarnation.decode("ascii", "replace"), self._connection.server.run), position
         raise _strange()
 
-    def publish(self, life: Life, node: str, rows: Sequence[Row]) -> int | None:
+    def publish(self, life: Life, node: str, rows: Sequence[Row], kind: str = RESTRICTIONS) -> int | None:
         """Write rows, all or none; return the position that contains them, None when the life is another one."""
-        words: list[Word] = [life.incarnation, _KIND, node, KEEP_ENTRIES, LEEWAY_SECONDS]
+        words: list[Word] = [life.incarnation, kind, node, KEEP_ENTRIES, LEEWAY_SECONDS]
         for row in rows:
             words += [row.field, repr(row.at), "" if row.until is None else repr(row.until), row.text]
-        keys = (self._incarnation, self._journal, self._rows, self._ends)
+        keys = (self._incarnation, self._journal, self._rows[kind], f"{self._rows[kind]}:ends")
         answer = self._connection.ask(*PUBLISH.call(keys, *words))
         match answer:
             case [int() as position, int()]:
@@ -125,11 +132,11 @@ class Journal:
         """Say that this machine is gone, so that nobody waits for it."""
         self._connection.ask("HDEL", self._nodes, node)
 
-    def read_all(self) -> Iterator[list[bytes]]:
-        """Yield every row that is there from beginning to end, and perhaps newer ones, some at a time."""
+    def read_all(self, kind: str = RESTRICTIONS) -> Iterator[list[bytes]]:
+        """Yield every row of a kind that is there from beginning to end, and perhaps newer ones, some at a time."""
         cursor = b"0"
         while True:
-            match self._connection.ask("HSCAN", self._rows, cursor, "COUNT", TOGETHER):
+            match self._connection.ask("HSCAN", self._rows[kind], cursor, "COUNT", TOGETHER):
                 case [bytes() as cursor, list() as found]:
                     yield [text for text in found[1::2] if isinstance(text, bytes)]
                 case _:
@@ -170,12 +177,13 @@ def _read_entry(entry: Any) -> Entry:
         case [bytes() as name, list() as pairs]:
             number, _, rest = name.partition(b"-")
             fields = dict(zip(pairs[::2], pairs[1::2], strict=False))
+            kind = _KINDS.get(fields.get(b"kind", b""))
             text = None
             if b"begin" not in fields:
                 # What is of no kind that we write is no row either, and whoever reads it raises the alarm.
-                text = fields.get(b"row", b"") if fields.get(b"kind") == _KIND.encode() else b" ".join(pairs)
+                text = fields.get(b"row", b"") if kind is not None else b" ".join(pairs)
             if number.isdigit() and rest == b"0":
-                return Entry(int(number), text)
+                return Entry(int(number), text, kind or RESTRICTIONS)
     raise _strange()
 
 

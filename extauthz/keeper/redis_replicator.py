@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.errors import StateError
@@ -12,6 +13,8 @@ from extauthz.keeper.redis_sender import RedisSender
 from extauthz.state.seal import default_key_file, read_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from extauthz.clock import Clock
     from extauthz.config.state import RedisSettings, StateSettings
     from extauthz.keeper.keeper import Keeper
@@ -36,15 +39,22 @@ class RedisReplicator:
         state: of this machine, with a path.
         clock: of the server.
         metrics: counts; None for none.
+        silences: for how many seconds a stream of signals may be silent, by name.
     """
 
     def __init__(
-        self, redis: RedisSettings, state: StateSettings, clock: Clock, metrics: StateMetrics | None = None
+        self,
+        redis: RedisSettings,
+        state: StateSettings,
+        clock: Clock,
+        metrics: StateMetrics | None = None,
+        silences: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self._redis = redis
         self._state = state
         self._clock = clock
         self._metrics = metrics
+        self._silences = silences
         self._within = min(1.0, state.max_staleness / 5)
         self._parts: _Parts | None = None
 
@@ -60,7 +70,14 @@ class RedisReplicator:
         key = read_key(self._state.key_file or default_key_file(self._state.path))
         nodes = Nodes(key, self._clock, alive=ALIVE_BEATS * self._within + self._redis.timeout, note=self._note)
         sender = RedisSender(
-            self._redis, key, self._clock, keeper, nodes, beat=self._within, on_new_life=self._note_new_life
+            self._redis,
+            key,
+            self._clock,
+            keeper,
+            nodes,
+            beat=self._within,
+            silences=self._silences,
+            on_new_life=self._note_new_life,
         )
 
         def confirmed(life: Life, position: int) -> None:

@@ -151,7 +151,13 @@ def _doubted(restriction: Restriction, at: Instant, keep: float) -> Restriction:
 
 
 def _parse(text: object) -> tuple[str, bytes, Restriction]:
-    """Return the incarnation, the MAC and the restriction of a row.
+    """Return the incarnation, the MAC and the restriction of a row; raises as `split_row` does."""
+    of, mac, members = split_row(text)
+    return of, mac, _to_restriction(members)
+
+
+def split_row(text: object) -> tuple[str, bytes, dict[str, Any]]:
+    """Return the incarnation, the MAC and the members of a row of any kind.
 
     Raises:
         ValueError: it is none.
@@ -162,7 +168,7 @@ def _parse(text: object) -> tuple[str, bytes, Restriction]:
         raise ValueError(message)
     of, _, mac, body = text.split(b" ", 3)
     members = load_object(body, max_bytes=MAX_ROW_BYTES)
-    return of.decode("ascii"), bytes.fromhex(mac.decode("ascii")), _to_restriction(members)
+    return of.decode("ascii"), bytes.fromhex(mac.decode("ascii")), members
 
 
 def _to_restriction(members: dict[str, Any]) -> Restriction:

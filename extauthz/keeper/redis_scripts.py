@@ -2,7 +2,8 @@
 
 Keys: `PREFIX:incarnation` names one life of the shared state; `PREFIX:journal` is the stream of changes, numbered
 without gaps, so that who follows it sees when something is missing; `PREFIX:restrictions` holds the newest of each row
-for who begins, `PREFIX:restrictions:ends` when a row may be forgotten; `PREFIX:nodes` who is there, and how far. A row
+for who begins, `PREFIX:restrictions:ends` when a row may be forgotten; `PREFIX:streams` is the same for how streams of
+signals fare, which has no ends; `PREFIX:nodes` who is there, and how far. A row
 is `INCARNATION TIME MAC TEXT`. Its field ends in `n` when it narrows and in `w` when it widens, so that what widens
 never takes the place of what narrows.
 """

@@ -6,6 +6,7 @@
    others were told first included: one machine that is left is enough. What is there already is not written again.
 3. News goes first; what is offered again goes in between, so that a large file holds up no revocation.
 4. What is sealed wrongly in our file is never sent: the seal of the shared key would make it true.
+5. That a stream was heard is told when all that was heard before is: else others would seem to know what they do not.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ import structlog
 
 from extauthz.errors import ExtAuthzError
 from extauthz.keeper.redis_connection import RedisConnection
-from extauthz.keeper.redis_journal import TOGETHER, Journal, Life
+from extauthz.keeper.redis_journal import STREAMS, TOGETHER, Journal, Life
 from extauthz.keeper.redis_nodes import Sent
 from extauthz.keeper.redis_place import Place
 from extauthz.keeper.redis_rows import UNVERIFIED, shared_seal, write_row
 from extauthz.keeper.redis_scripts import FOLLOWING
+from extauthz.keeper.redis_streams import Told
 from extauthz.state.changes import RESTRICTION, read_numbers
 from extauthz.state.restrictions import read_since
 from extauthz.state.seal import open_seal, read_incarnation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from extauthz.clock import Clock
     from extauthz.config.state import RedisSettings
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from extauthz.keeper.redis_nodes import Nodes
     from extauthz.keeper.redis_rows import Row
     from extauthz.state.restriction_rows import Numbered
+    from extauthz.state.signals import StreamHeard
 
 _log = structlog.get_logger(__name__)
 
@@ -75,6 +78,7 @@ class RedisSender:
         keeper: whose file is the outbox.
         nodes: where the other machines are.
         beat: seconds within which Redis must have taken what we say.
+        silences: for how many seconds a stream may be silent, by name.
         on_new_life: called when the shared state has begun anew while we knew it.
     """
 
@@ -87,6 +91,7 @@ class RedisSender:
         nodes: Nodes,
         *,
         beat: float,
+        silences: Mapping[str, float],
         on_new_life: Callable[[], object],
     ) -> None:
         self._key = key
@@ -98,6 +103,7 @@ class RedisSender:
         self._connection = RedisConnection(redis, FOLLOWING, clock)
         self._journal = Journal(self._connection, redis.prefix)
         self._place = Place(keeper, clock, "redis told")
+        self._told = Told(silences)
         self._node = ""
         self._life: Life | None = None
         self._outbox: _Outbox | None = None
@@ -214,6 +220,7 @@ class RedisSender:
 
     def _send(self, outbox: _Outbox) -> _Outbox | None:
         """Return how far the file was sent; None when it is another life."""
+        streams = self._keeper.hearing.read()
         news = self._read(outbox.news)
         own = [row for row in news if row.own]
         again = self._read(outbox.again) if outbox.again < outbox.again_to else ()
@@ -232,7 +239,17 @@ class RedisSender:
         self._nodes.sent(self._sent(outbox), position)
         if len(news) == TOGETHER or outbox.again < outbox.again_to:
             self.poke()
+        elif not self._tell_streams(streams, outbox.life):
+            return None
         return outbox
+
+    def _tell_streams(self, streams: Sequence[StreamHeard], life: Life) -> bool:
+        """Tell how streams fare; return whether it is still that life."""
+        rows = self._told.news(streams, life, shared_seal(self._key, life.incarnation))
+        if rows and self._journal.publish(life, self._node, rows, STREAMS) is None:
+            return False
+        self._told.note(rows)
+        return True
 
     def _read(self, since: int) -> tuple[Numbered, ...]:
         with self._keeper.reading() as query:

@@ -45,4 +45,5 @@ def open_shared(settings: Settings, clock: Clock, metrics: StateMetrics | None =
     state = settings.state
     if state is None or state.redis is None:
         return None
-    return Shared(RedisReplicator(state.redis, state, clock, metrics), RedisSpender(state.redis, clock))
+    silences = {each.name: each.max_silence for each in settings.signals.streams if each.max_silence is not None}
+    return Shared(RedisReplicator(state.redis, state, clock, metrics, silences), RedisSpender(state.redis, clock))

@@ -15,6 +15,7 @@ from extauthz.keeper.workerdesk import WorkerDesk
 from extauthz.link.caller import LinkCaller
 from extauthz.link.listener import LinkListener, make_run_dir
 from extauthz.server.spender import StateSpender
+from extauthz.server.verifications import Verifications
 from extauthz.state.store import open_store
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class KeeperService:
     Attributes:
         keeper: writes restrictions.
         spender: for those who decide in this process.
+        verifications: makes the states that transmitters are asked with, and knows them again.
 
     Raises:
         ConfigError: the state file, its key or `server.run_dir` cannot be used.
@@ -105,6 +107,7 @@ class KeeperService:
         run_dir = settings.server.run_dir
         key = _open(path, state)
         _make(run_dir)
+        self.verifications = Verifications(key, clock)
         self._own_spender: StateSpender | None = None
         if spender is None:
             spender = self._own_spender = StateSpender(path, state.max_spends, clock)

@@ -132,7 +132,7 @@ class SignalDesk:
         keeper: puts effects in force.
         keys: of the streams' transmitters.
         clock: for instants.
-        verifications: states of the verification events that we asked for.
+        verifications: knows the states of the verification events that we asked for.
         metrics: counts.
     """
 

@@ -39,7 +39,7 @@ def open_signal_desk(  # noqa: PLR0913 — the parts that it joins
         keeper: puts effects in force.
         keys: from `stream_keys`, started.
         clock: for instants.
-        verifications: shared with whoever asks for verification events.
+        verifications: made with the same key as those of whoever asks for verification events.
         metrics: counts.
     """
     keep = settings.state.keep_revocations if settings.state is not None else 0.0

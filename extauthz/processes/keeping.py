@@ -15,7 +15,6 @@ from extauthz.link.listener import LinkListener
 from extauthz.processes.places import SIGNALS
 from extauthz.receiver.feeds import Feeds
 from extauthz.server.egress import egress_of
-from extauthz.server.verifications import Verifications
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,7 +118,7 @@ class Keeping:
 
     def _open_streams(self, settings: Settings, clock: Clock, metrics: Metrics) -> None:
         fetch = egress_of(settings, clock).fetch
-        verifications = Verifications()
+        verifications = self.service.verifications
         self._keys = keys = stream_keys(settings, fetch=fetch, clock=clock)
         self.desk = desk = open_signal_desk(
             settings, self.service.keeper, keys, clock=clock, verifications=verifications, metrics=metrics.state

@@ -31,7 +31,7 @@ class Feeds:
         settings: in force.
         fetch: the way out.
         desk: takes events.
-        verifications: what the desk compares the states of verification events with.
+        verifications: the desk's, which knows the states again.
         clock: for deadlines.
         on_learnt: called with a stream's name and its transmitter's metadata when they were read, where a stream has
             `keys.discovery` or `verify_every`.

@@ -40,7 +40,7 @@ class Verifier:
         stream: which.
         fetch: the way out.
         clock: for deadlines.
-        verifications: remembers what was sent.
+        verifications: makes the states that are sent.
         chance: returns a factor for a pause, between 0.5 and 1.
     """
 

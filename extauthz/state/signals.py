@@ -1,7 +1,8 @@
 """What was heard and done, by event and action; what waits for a person; and when streams were heard last.
 
 The list is what makes an event that is heard twice take effect once, so a row stays until no repetition of it can be
-valid any more. Nothing here lets anybody do more, so no row has a MAC.
+valid any more. No row has a MAC: none lifts or grants anything. That a stream was heard is believed of the file on this
+machine only; others are told what the keeper heard, not what is written here (`keeper/hearing.py`).
 """
 
 from __future__ import annotations
@@ -227,6 +228,14 @@ def stream_status(connection: sqlite3.Connection, name: str, status: str, at: In
         " ON CONFLICT (name) DO UPDATE SET status = ?2, status_at = ?3 WHERE coalesce(status_at, ?3) <= ?3",
         (name, status, float(at)),
     )
+
+
+def note_stream(connection: sqlite3.Connection, stream: StreamHeard) -> None:
+    """Write down what another machine of ours says of a stream: what it heard of it, and what its transmitter said."""
+    if stream.heard_at is not None:
+        stream_heard(connection, stream.name, stream.heard_at)
+    if stream.status_at is not None:
+        stream_status(connection, stream.name, stream.status, stream.status_at)
 
 
 def read_streams(query: Query) -> dict[str, StreamHeard]:
