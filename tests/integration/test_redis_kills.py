@@ -16,6 +16,8 @@ from tests.simulators.redis import RedisServer, serving
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from extauthz.keeper.redis_journal import Life
+
 LONGEST = 0.15
 PATIENCE = 60.0
 
@@ -77,11 +79,17 @@ def _kill(machines: list[MachineProcess], server: RedisServer, chance: random.Ra
 
 def test_without_offering_again_something_would_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: a machine that tells an empty Redis only what is new."""
-    monkeypatch.setattr("extauthz.keeper.redis_sender._Outbox", lambda life, news, *_: Outbox(life, news, 0, 0))
+    opened: list[Outbox] = []
+
+    def open_outbox(life: Life, news: int, *_: int) -> Outbox:
+        opened.append(Outbox(life, news, 0, 0))
+        return opened[-1]
+
+    monkeypatch.setattr("extauthz.keeper.redis_sender._Outbox", open_outbox)
     with serving(tmp_path / "redis") as server, running(one := Machine(tmp_path / "one", server)):
         one.revoke("before")
         server.say("FLUSHALL")
-        assert one.comes_to(lambda: server.say("GET", "extauthz:incarnation") != "")
+        assert one.comes_to(lambda: len({each.life for each in opened}) > 1)
         one.revoke("after")
         with running(two := Machine(tmp_path / "two", server)):
             assert two.comes_to(lambda: len(two.found("after")) == 1)
