@@ -1,4 +1,4 @@
-"""A failover that reaches one connection of a machine and not the other: it must not read on from the old server."""
+"""The road to Redis: a failover that reaches one connection of a machine and not the other, and one that is cut."""
 
 from __future__ import annotations
 
@@ -47,3 +47,23 @@ def test_half_a_failover(tmp_path: Path, compared: bool) -> None:
                 assert two.revoke("bob").workers == 2
                 assert one.comes_to(lambda: len(one.found("bob")) == 1, 20 if compared else 0.7) is compared
                 assert one.comes_to(one.replicator.in_sync, 20 if compared else 0.3) is compared
+
+
+def test_a_machine_that_the_network_cuts_off_refuses_and_the_other_goes_on(
+    tmp_path: Path, redis_server: RedisServer
+) -> None:
+    """Nothing crosses for a while, although every connection stands; then it knows what it missed, and tells."""
+    with forwarding(redis_server.port) as road:
+        url = f"redis://127.0.0.1:{road.port}/0"
+        cut = Machine(tmp_path / "cut", redis_server, changes={"redis": redis_server.settings(url=url)})
+        with running(cut, other := Machine(tmp_path / "other", redis_server)):
+            assert cut.comes_to(lambda: cut.is_fresh() and other.is_fresh())
+            road.carrying.clear()
+            assert cut.revoke("here").replicas == 0
+            assert other.revoke("there").replicas == 0
+            assert cut.comes_to(lambda: not cut.is_fresh())
+            assert other.comes_to(other.is_fresh)
+            assert (cut.found("there"), other.found("here")) == ((), ())
+            road.carrying.set()
+            assert cut.comes_to(cut.is_fresh)
+            assert cut.comes_to(lambda: len(cut.found("there")) == len(other.found("here")) == 1)

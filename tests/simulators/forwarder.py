@@ -1,4 +1,7 @@
-"""An address that leads to a server now and to another one later: what is connected stays where it is."""
+"""A road to a server, which can lead to another one later, or carry nothing for a while.
+
+What is connected stays where it is. What is sent while nothing is carried arrives afterwards, as TCP has it.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,13 @@ class Forwarder:
     Attributes:
         port: of loopback.
         target: the port that new connections are forwarded to.
+        carrying: set while something is carried.
     """
 
     def __init__(self, target: int) -> None:
         self.target = target
+        self.carrying = threading.Event()
+        self.carrying.set()
         self._open = ExitStack()
         self._listener = self._open.enter_context(socket.create_server(("127.0.0.1", 0)))
         self.port: int = self._listener.getsockname()[1]
@@ -29,6 +35,7 @@ class Forwarder:
 
     def stop(self) -> None:
         """Close everything."""
+        self.carrying.set()
         for each in list(self._sockets()):
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
@@ -50,14 +57,15 @@ class Forwarder:
                 far = self._open.enter_context(socket.create_connection(("127.0.0.1", self.target)))
                 self._pairs = (*self._pairs, near, far)
                 for ends in ((near, far), (far, near)):
-                    thread = threading.Thread(target=_copy, args=ends, daemon=True)
+                    thread = threading.Thread(target=_copy, args=(*ends, self.carrying), daemon=True)
                     self._threads.append(thread)
                     thread.start()
 
 
-def _copy(source: socket.socket, sink: socket.socket) -> None:
+def _copy(source: socket.socket, sink: socket.socket, carrying: threading.Event) -> None:
     with suppress(OSError):
         while data := source.recv(65_536):
+            carrying.wait()
             sink.sendall(data)
     with suppress(OSError):
         sink.shutdown(socket.SHUT_RDWR)
