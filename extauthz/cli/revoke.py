@@ -89,8 +89,7 @@ class Order:
     """What somebody wants done.
 
     Attributes:
-        op: of the keeper, `restrict` or `lift`.
-        kind: of the action: `revoke`, `quarantine` or `release`.
+        kind: of the action.
         mark: whom it is about.
         effect: what it does; None lifts every effect.
         reason: why.
@@ -99,14 +98,18 @@ class Order:
         offline: whether the state file is written without a keeper.
     """
 
-    op: Literal["restrict", "lift"]
-    kind: str
+    kind: Literal["revoke", "quarantine", "release"]
     mark: Mark
     effect: Effect | None
     reason: str
     assured: bool
     output: Literal["text", "json"]
-    offline: bool
+    offline: bool = False
+
+    @property
+    def op(self) -> str:
+        """Return what the keeper calls it."""
+        return "lift" if self.kind == "release" else "restrict"
 
 
 @revoke_app.command(epilog=_EXAMPLES["revoke"])
@@ -139,7 +142,6 @@ def revoke(  # noqa: PLR0913 — each is an option of its own
     _carry_out(
         settings,
         Order(
-            op="restrict",
             kind="revoke",
             mark=mark,
             effect=Effect.REVOKED,
@@ -169,7 +171,6 @@ def quarantine(  # noqa: PLR0913 — each is an option of its own
     _carry_out(
         settings,
         Order(
-            op="restrict",
             kind="quarantine",
             mark=mark,
             effect=Effect.QUARANTINED,
@@ -198,14 +199,12 @@ def release(  # noqa: PLR0913 — each is an option of its own
     _carry_out(
         settings,
         Order(
-            op="lift",
             kind="release",
             mark=mark,
             effect=effect,
             reason=_line("--reason", reason),
             assured=True,
             output=output,
-            offline=False,
         ),
     )
 
