@@ -17,7 +17,7 @@ import yaml
 
 from extauthz.clock import SystemClock
 from extauthz.demo.ask import HOST, Edge
-from extauthz.demo.bootstrap import Places
+from extauthz.demo.bootstrap import Places, find_ext_authz
 from extauthz.demo.certificates import make_certificates
 from extauthz.demo.child import Child
 from extauthz.demo.envoy import Envoy
@@ -45,6 +45,10 @@ _LONGEST_RUN_DIR: Final = 80
 
 _START_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 1.0
+
+_DEADLINE: Final = 2.0
+"""Seconds for a decision, and as much again for Envoy's patience: here a whole mesh starts at once on one machine, and a
+fetch from an issuer that gets no processor for a while must not look like one from an issuer that is down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,7 @@ class Stage:
             places,
             proxy_token=self.proxy_token,
             binary=script.binary,
-            change=script.change_bootstrap,
+            change=self._change_bootstrap,
         )
         self.edge = Edge(0)
         self._running = ExitStack()
@@ -188,6 +192,10 @@ class Stage:
         found = find_health(f"127.0.0.1:{self.check_port}", _PROBE_SECONDS)
         return found == "SERVING" or (found != "UNREACHABLE" and not self.script.ready)
 
+    def _change_bootstrap(self, bootstrap: dict[str, Any]) -> None:
+        find_ext_authz(bootstrap)["grpc_service"]["timeout"] = f"{2 * _DEADLINE}s"
+        self.script.change_bootstrap(bootstrap)
+
     def _to_server(self) -> Child:
         example = self.script.root / "examples" / "demo"
         settings = yaml.safe_load((example / "settings.yaml").read_text("utf-8"))
@@ -201,7 +209,7 @@ class Stage:
         settings["state"] = {"path": str(self.folder / "state.db")}
         if self.script.signals:
             settings["signals"] = self.transmitter.to_settings()
-        settings["server"] = {"engine": self.script.engine, "run_dir": str(self.run_dir)}
+        settings["server"] = {"engine": self.script.engine, "run_dir": str(self.run_dir), "deadline": _DEADLINE}
         self.script.change_settings(settings)
         path = self.folder / "settings.yaml"
         path.touch(mode=0o600)

@@ -277,7 +277,8 @@ def test_what_arrives_is_followed(shop: Shop) -> None:
     """`--follow` prints the next action when it is done, and ends without a fuss."""
     shop.done("revoke", "session", "s-6", *WHY)
     words = ["signals", "tail", "--follow", "--json", "--config", str(shop.config)]
-    command = [sys.executable, "-m", "extauthz", *words]
+    # Where the tests run in the background, a shell has told them to ignore what a terminal sends.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "extauthz", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
         assert following.stdout is not None
         assert "s-6" in json.loads(following.stdout.readline())["subject"]
