@@ -47,8 +47,8 @@ _START_SECONDS: Final = 30.0
 _PROBE_SECONDS: Final = 1.0
 
 _DEADLINE: Final = 2.0
-"""Seconds for a decision, and as much again for Envoy's patience: here a whole mesh starts at once on one machine, and a
-fetch from an issuer that gets no processor for a while must not look like one from an issuer that is down."""
+"""Seconds for a decision, and as much again for Envoy's patience: a whole mesh shares one machine here, and an issuer
+that gets no processor for a while must not look like one that is down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
