@@ -48,7 +48,7 @@ tools: ## Get redis-server and strace, which tests start, where they are missing
 	  echo "the tests start real servers: install $$missing (Debian: apt-get install $$missing)"; exit 1; \
 	fi
 
-bench: .venv-bench/.done ## Measure extauthz beside references (about 13 minutes, on a quiet machine).
+bench: .venv-bench/.done ## Measure extauthz beside references (about 14 minutes, on a quiet machine).
 	@.venv-bench/bin/python -m bench.run $(ARGS)
 
 lint: $(VENV)/.dev ## Ruff: rules and formatting.

@@ -74,7 +74,7 @@ def write_settings(  # noqa: PLR0913 — what differs between runs
     settings = {
         "policy": ["policy.yaml"],
         "listeners": [listener],
-        "proxies": [{"name": "edge", "token": PROXY_TOKEN, "hosts": [HOST]}],
+        "proxies": [{"name": "edge", "token": PROXY_TOKEN, "hosts": [HOST], "shows_all_headers": True}],
         "issuers": [{"issuer": ISSUER, "keys": {"file": str(jwks)}, "algorithms": ["ES256"], "max_lifetime": "1h"}],
         "profiles": {"default": {"issuers": [ISSUER], "audience": AUDIENCE, "realm": HOST}},
         "server": {"engine": engine, "drain": "1s"},

@@ -86,19 +86,32 @@ def _ours() -> list[Contestant]:
 
 
 def _floors(programs: Programs) -> list[Contestant]:
+    """Return constant answers: those of the same bytes as extauthz's, and tiny ones, like those of the references."""
+    constant = ["-mode", "constant"]
     return [
-        Contestant("constant-native", "native engine, constant answer", _module("constant_native"), FLOOR),
-        Contestant("constant-grpcio", "grpcio engine, constant answer", _module("constant_grpcio"), FLOOR),
-        _built(programs, "constant-go", "grpc-go, constant answer", "reference-go", ["-mode", "constant"], FLOOR),
+        Contestant(
+            "constant-native", "native engine, constant answer", _module("constant_native", files=_answer), FLOOR
+        ),
+        Contestant(
+            "constant-grpcio", "grpcio engine, constant answer", _module("constant_grpcio", files=_answer), FLOOR
+        ),
+        _built(programs, "constant-go", "grpc-go, constant answer", "reference-go", constant, (CACHED,), files=_answer),
+        Contestant("tiny-native", "native engine, tiny constant answer", _module("constant_native"), (CACHED,)),
+        Contestant("tiny-grpcio", "grpcio engine, tiny constant answer", _module("constant_grpcio"), (CACHED,)),
+        _built(programs, "tiny-go", "grpc-go, tiny constant answer", "reference-go", constant, FLOOR),
     ]
 
 
 def _references_of(programs: Programs) -> list[Contestant]:
     return [
-        _built(programs, "go-cache", "Go by hand, token cache", "reference-go", ["-mode", "cache"], ALL),
-        _built(programs, "go-nocache", "Go by hand, no cache", "reference-go", ["-mode", "nocache"], DIRECT),
-        _built(programs, "opa-cache", "OPA's Rego in grpc-go, token cache", "reference-opa", ["-cache"], ALL),
-        _built(programs, "opa-nocache", "OPA's Rego in grpc-go, no cache", "reference-opa", [], DIRECT),
+        _built(programs, "go-cache", "Go by hand, token cache", "reference-go", ["-mode", "cache"], ALL, files=_keys),
+        _built(
+            programs, "go-nocache", "Go by hand, no cache", "reference-go", ["-mode", "nocache"], DIRECT, files=_keys
+        ),
+        _built(
+            programs, "opa-cache", "OPA's Rego in grpc-go, token cache", "reference-opa", ["-cache"], ALL, files=_keys
+        ),
+        _built(programs, "opa-nocache", "OPA's Rego in grpc-go, no cache", "reference-opa", [], DIRECT, files=_keys),
         Contestant(
             "opa-envoy",
             "OPA-Envoy",
@@ -108,9 +121,9 @@ def _references_of(programs: Programs) -> list[Contestant]:
         ),
         _node(programs),
         Contestant(
-            "pyjwt-cache", "grpcio + PyJWT, dict cache", _module("grpcio_pyjwt.server", "--cache", keys=True), DIRECT
+            "pyjwt-cache", "grpcio + PyJWT, dict cache", _module("grpcio_pyjwt.server", "--cache", files=_keys), DIRECT
         ),
-        Contestant("pyjwt-nocache", "grpcio + PyJWT, no cache", _module("grpcio_pyjwt.server", keys=True), DIRECT),
+        Contestant("pyjwt-nocache", "grpcio + PyJWT, no cache", _module("grpcio_pyjwt.server", files=_keys), DIRECT),
     ]
 
 
@@ -129,19 +142,38 @@ def _extauthz(engine: str, *, tls: bool = False) -> Callable[[Place], list[str]]
     return command
 
 
-def _module(name: str, *options: str, keys: bool = False) -> Callable[[Place], list[str]]:
+def _nothing(_place: Place) -> list[str]:
+    return []
+
+
+def _keys(place: Place) -> list[str]:
+    return ["--jwks", str(place.corpus.jwks)]
+
+
+def _answer(place: Place) -> list[str]:
+    return ["--answer", str(place.corpus.answer)]
+
+
+def _module(name: str, *options: str, files: Callable[[Place], list[str]] = _nothing) -> Callable[[Place], list[str]]:
     def command(place: Place) -> list[str]:
-        where = ["--address", place.address, *(["--jwks", str(place.corpus.jwks)] if keys else [])]
+        where = ["--address", place.address, *files(place)]
         return [sys.executable, "-m", f"bench.references.{name}", *where, *options]
 
     return command
 
 
 def _built(  # noqa: PLR0913, PLR0917 — a row of the table
-    programs: Programs, name: str, title: str, program: str, options: list[str], workloads: tuple[str, ...]
+    programs: Programs,
+    name: str,
+    title: str,
+    program: str,
+    options: list[str],
+    workloads: tuple[str, ...],
+    *,
+    files: Callable[[Place], list[str]] = _nothing,
 ) -> Contestant:
     def command(place: Place) -> list[str]:
-        where = ["-address", place.address, "-jwks", str(place.corpus.jwks)]
+        where = ["--address", place.address, *files(place)]
         return [str(programs.paths[program]), *where, *options]
 
     return Contestant(name, title, command, workloads, programs.missing.get(program, ""))

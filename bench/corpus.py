@@ -155,7 +155,8 @@ class Corpus:
     """Files of one benchmark run.
 
     Attributes:
-        folder: where they lie: `cached`, `cold`, `fresh`, `warm`, `refused` and `http` questions, and `jwks.json`.
+        folder: where they lie: `cached`, `cold`, `fresh`, `warm`, `refused` and `http` questions, `jwks.json`, and
+            `answer`, which `bench/floors.py` adds.
         typical_bytes: size of a question.
         cold: how many `cold` questions there are.
     """
@@ -168,6 +169,11 @@ class Corpus:
     def jwks(self) -> Path:
         """Return the file with the issuer's keys."""
         return self.folder / "jwks.json"
+
+    @property
+    def answer(self) -> Path:
+        """Return the file with what extauthz answers to the first `cached` question."""
+        return self.folder / "answer"
 
     def questions(self, name: str) -> Path:
         """Return a questions file."""

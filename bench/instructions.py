@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -65,29 +66,49 @@ class _Harness:
         """Do nothing."""
 
 
-def ask(folder: Path, workload: str, count: int) -> None:
-    """Answer `count` questions in this thread.
+def ask(folder: Path, workload: str, count: int) -> bytes:
+    """Answer `count` questions in this thread and return the last answer.
+
+    Args:
+        folder: with `settings.yaml` and the questions.
+        workload: whose questions; they start again when they run out.
+        count: at least one.
 
     Raises:
         RuntimeError: an answer was not an allow.
     """
+    proxy, raw = Proxy("edge", hosts=(HOST,), shows_all_headers=True), b""
+    questions = list(payloads(folder / f"{workload}.questions"))
+    with _checker(folder / "settings.yaml") as checker:
+        for number in range(count):
+            raw = checker.check(questions[number % len(questions)], proxy)
+            answer = CheckResponse.FromString(raw)
+            if answer.status.code or answer.WhichOneof("http_response") != "ok_response":
+                message = f"question {number} was denied: {answer.status.message}"
+                raise RuntimeError(message)
+    return raw
+
+
+@contextmanager
+def _checker(settings: Path) -> Iterator[CheckFunction]:
+    """Build the server and yield what its engine would ask."""
     harnesses: list[_Harness] = []
 
     def make(checker: CheckFunction, *_parts: object, **_options: object) -> Engine:
         harnesses.append(_Harness(checker))
         return harnesses[0]
 
+    usual = vars(app)["make_engine"]
     vars(app)["make_engine"] = make  # The composition root hands its checker to whatever this name makes.
-    application = app.build(load_settings(folder / "settings.yaml"))
+    try:
+        application = app.build(load_settings(settings))
+    finally:
+        vars(app)["make_engine"] = usual
     application.start()
-    check, proxy = harnesses[0].checker.check, Proxy("edge", hosts=(HOST,))
-    questions = list(payloads(folder / f"{workload}.questions"))
-    for number in range(count):
-        answer = CheckResponse.FromString(check(questions[number % len(questions)], proxy))
-        if answer.status.code or answer.WhichOneof("http_response") != "ok_response":
-            message = f"question {number} was denied: {answer.status.message}"
-            raise RuntimeError(message)
-    application.stop()
+    try:
+        yield harnesses[0].checker
+    finally:
+        application.stop()
 
 
 def payloads(file: Path) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ from bench.goals import GOALS
 from bench.results import NOTHING, TIMES, Results, rate, rate_ratio, spread_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _TITLES: Final = {
     CACHED: "one token",
@@ -27,14 +27,20 @@ _FLOORS: Final = {
     "extauthz-native": "constant-native",
     "extauthz-grpcio": "constant-grpcio",
     "extauthz-grpcio-tls": "constant-grpcio",
-    "go-cache": "constant-go",
-    "go-nocache": "constant-go",
-    "opa-cache": "constant-go",
-    "opa-nocache": "constant-go",
-    "pyjwt-cache": "constant-grpcio",
-    "pyjwt-nocache": "constant-grpcio",
+    "go-cache": "tiny-go",
+    "go-nocache": "tiny-go",
+    "opa-cache": "tiny-go",
+    "opa-nocache": "tiny-go",
+    "pyjwt-cache": "tiny-grpcio",
+    "pyjwt-nocache": "tiny-grpcio",
 }
-"""The constant answer of each server's engine."""
+"""For each server the constant answer on its engine that has about as many bytes as its own answers."""
+
+_TINY: Final = {
+    **{name: floor.replace("constant", "tiny") for name, floor in _FLOORS.items()},
+    **{f"constant-{engine}": f"tiny-{engine}" for engine in ("native", "grpcio", "go")},
+}
+"""For each server the tiny constant answer on its engine."""
 
 _HEAD: Final = """\
 # Measurements
@@ -46,7 +52,9 @@ Made by `make bench`; how to read them stands in [docs/performance.md](../../doc
 _CLOSED_LOOP: Final = f"""\
 ## Closed loop
 
-128 questions under way on 8 connections. "{TIMES} constant" compares with the same engine giving a constant answer.
+128 questions under way on 8 connections. "{TIMES} constant" compares with a constant answer on the same engine that has
+about as many bytes: extauthz with extauthz's own answer, the references, whose answers are tiny, with a tiny one.
+"{TIMES} tiny" compares everybody with the tiny one.
 """
 _OPEN_LOOP: Final = """\
 ## Open loop
@@ -62,6 +70,21 @@ Envoy and the load share one core, the server has the other. Closed loop:
 
 
 @dataclass(frozen=True)
+class Sizes:
+    """Bytes of serialised messages.
+
+    Attributes:
+        question: a usual `CheckRequest`.
+        answer: extauthz's `CheckResponse` to it, which the constant servers send too.
+        tiny: the `CheckResponse` of the tiny constant servers.
+    """
+
+    question: int
+    answer: int
+    tiny: int
+
+
+@dataclass(frozen=True)
 class Setting:
     """How the run was made.
 
@@ -69,14 +92,14 @@ class Setting:
         rounds: how often each server was started.
         seconds: length of one measurement.
         date: of the run.
-        question_bytes: size of a question.
+        sizes: of questions and answers.
         shared_core: whether server and load had to share one core.
     """
 
     rounds: int
     seconds: float
     date: str
-    question_bytes: int
+    sizes: Sizes
     shared_core: bool
 
 
@@ -107,19 +130,20 @@ def summary(results: Results, everybody: Sequence[Contestant]) -> str:
 
 
 def _how(results: Results, setting: Setting) -> str:
-    costs = spread_of(results.signature_us.values())
+    costs, sizes = spread_of(results.signature_us.values()), setting.sizes
     sharing = " Server and load shared one core: figures are low." if setting.shared_core else ""
     return f"""\
 {setting.date}, {os.cpu_count()} cores ({_processor()}), Linux {platform.release().partition("-")[0]},
 CPython {platform.python_version()}. Each server had one core to itself, the load another.{sharing}
 {setting.rounds} rounds of {setting.seconds:g} s for each measurement, servers taking turns, each started afresh. The
-median of the rounds stands first, the least and the greatest in brackets. A question has {setting.question_bytes:,}
-bytes; every answer was checked. One bare ES256 verification costs {costs.text() if costs else "?"} µs here.
+median of the rounds stands first, the least and the greatest in brackets. A question has {sizes.question:,} bytes,
+extauthz's answer {sizes.answer:,}, a tiny one {sizes.tiny}; every answer was checked. One bare ES256 verification costs
+{costs.text() if costs else "?"} µs here.
 """
 
 
 def _goals(results: Results) -> str:
-    lines = ["| engine | extauthz compared with | goal | measured | |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| engine | extauthz, compared with | goal | measured | |", "| --- | --- | --- | --- | --- |"]
     for goal in GOALS:
         value = goal.value(results)
         measured = value.text(0 if goal.unit == "µs" else 2) if value else NOTHING
@@ -129,23 +153,27 @@ def _goals(results: Results) -> str:
 
 def _closed(results: Results, everybody: Sequence[Contestant], workloads: Sequence[str]) -> str:
     lines = [
-        f"| server | asked | checks/s | CPU µs | p50 ms | p99 ms | RSS MB | {TIMES} constant |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        f"| server | asked | checks/s | CPU µs | p50 ms | p99 ms | RSS MB | {TIMES} constant | {TIMES} tiny |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for one in everybody:
         for workload in workloads:
             speed = results.spread(one.name, workload, rate)
             if speed is None:
                 continue
-            floor_workload = workload if workload == ENVOY else CACHED
-            floor = (_FLOORS.get(one.name, ""), floor_workload)
-            share = results.compare((one.name, workload), floor, rate_ratio)
-            asked = "constant" if one.name.startswith("constant") else _TITLES[workload]
+            asked = "constant" if one.name.startswith(("constant", "tiny")) else _TITLES[workload]
+            shares = " | ".join(_share(results, one, workload, floors) for floors in (_FLOORS, _TINY))
             lines.append(
                 f"| {one.title} | {asked} | {speed.text()}{_wrong(results, one, workload)} "
-                f"| {_cells(results, one, workload)} | {share.text(2) if share else NOTHING} |"
+                f"| {_cells(results, one, workload)} | {shares} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def _share(results: Results, one: Contestant, workload: str, floors: Mapping[str, str]) -> str:
+    floor = (floors.get(one.name, ""), workload if workload == ENVOY else CACHED)
+    share = results.compare((one.name, workload), floor, rate_ratio)
+    return share.text(2) if share else NOTHING
 
 
 def _cells(results: Results, one: Contestant, workload: str) -> str:

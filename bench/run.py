@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from bench.chart import svg
 from bench.contestants import Contestant, contestants
 from bench.corpus import make_corpus
+from bench.floors import write_answer
 from bench.measure import Bench, MeasurementFailedError
 from bench.process import cores
 from bench.programs import ROOT, build
-from bench.report import Setting, markdown, summary
+from bench.references.constant_answer import tiny_answer
+from bench.report import Setting, Sizes, markdown, summary
 from bench.results import Results
 
 if TYPE_CHECKING:
@@ -57,13 +59,15 @@ def main() -> int:
         folder = Path(scratch)
         (folder / "corpus").mkdir()
         corpus = make_corpus(folder / "corpus", time.time())
+        answer_bytes = write_answer(corpus)
         bench = Bench(folder, corpus, programs.paths["load"], chosen.seconds, server_core)
         for number in range(chosen.rounds):
             results.signature_us[number] = _signature_microseconds()
             order = everybody if number % 2 == 0 else everybody[::-1]
             _round(bench, order, number, results, chosen)
     today = dt.datetime.now(dt.UTC).date().isoformat()
-    setting = Setting(chosen.rounds, chosen.seconds, today, corpus.typical_bytes, server_core == own_core)
+    sizes = Sizes(corpus.typical_bytes, answer_bytes, len(tiny_answer()))
+    setting = Setting(chosen.rounds, chosen.seconds, today, sizes, server_core == own_core)
     _write(results, everybody, setting, chosen.results)
     return 1 if results.failures or any(results.wrong(*row) for row in results.samples) else 0
 

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         StateSource,
         StatusListSource,
     )
+    from extauthz.request.message import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ class _Case:
 
 
 def check(  # noqa: PLR0913 — everything a decision depends on is an argument
-    raw: bytes,
+    raw: bytes | Message,
     *,
     proxy: Proxy | None,
     views: Views,
@@ -169,7 +170,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
     """Decide one serialised `envoy.service.auth.v3.CheckRequest`.
 
     Args:
-        raw: the message as received; nobody has looked at it.
+        raw: the message as received, or parsed by whoever looked whether the same was asked before.
         proxy: who asks, None when the proxy could not be authenticated.
         views: in-memory facts.
         ruleset: the policy in force, None when none could be loaded.
@@ -211,7 +212,7 @@ def check(  # noqa: PLR0913 — everything a decision depends on is an argument
 
 def _decide(  # noqa: PLR0913 — the same arguments
     case: _Case,
-    raw: bytes,
+    raw: bytes | Message,
     *,
     proxy: Proxy | None,
     views: Views,
@@ -225,7 +226,7 @@ def _decide(  # noqa: PLR0913 — the same arguments
     if ruleset is None:
         return Deny(reason=Reason.EVALUATION_FAILED, inner="no policy is loaded")
     # 1. Decode and normalise: bytes nobody has checked → Request. Only what this proxy may ask about goes on.
-    case.request = request = decode(raw)
+    case.request = request = decode(raw, shows_all_headers=proxy.shows_all_headers)
     require_within_bounds(request, proxy)
     # 2. Route: which resource is meant, and so which credential counts.
     route = ruleset.route(request)
@@ -251,9 +252,9 @@ def _decide(  # noqa: PLR0913 — the same arguments
     # 4. Gather the facts that rules may see, roles that the registry binds here included.
     case.attributes = route.read_attributes(request)
     case.identity = identity = bind_roles(known, route.target, case.attributes, at)
-    facts = gather_facts(request, identity, route.target, case.attributes, at)
+    enquiries = enquiries_of(views.answers, evidence, ledger, at)
+    facts = gather_facts(request, identity, route.target, case.attributes, at, enquiries=enquiries)
     facts = read_state(route.rules, facts, views.state, ledger, narrowing)
-    facts = replace(facts, enquiries=enquiries_of(views.answers, evidence, ledger, at))
     # 5. Evaluate and combine: guards, forbids, permits → Verdict. What others have the say about is asked first.
     verdict = evaluate(route.rules, facts)
     need = find_open(facts.enquiries, verdict, route.rules, evidence) if facts.enquiries.open else None

@@ -30,7 +30,12 @@ _SECRET: Final = re.compile(
     re.ASCII,
 )
 
-_OPAQUE: Final = re.compile(r"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{40,}(?![\w-])", re.ASCII)
+_SHORTEST_OPAQUE: Final = 40
+"""Characters of a run."""
+
+_OPAQUE: Final = re.compile(
+    rf"(?<![\w-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*[0-9])[\w-]{{{_SHORTEST_OPAQUE},}}(?![\w-])", re.ASCII
+)
 """A long run that mixes both cases and digits: random bytes in base64url look so. Hex digests never mix cases."""
 
 
@@ -42,4 +47,5 @@ def redact(text: str) -> str:
     """
     if len(text) < _SHORTEST:
         return text
-    return _OPAQUE.sub(REDACTED, _SECRET.sub(REDACTED, text))
+    text = _SECRET.sub(REDACTED, text)
+    return text if len(text) < _SHORTEST_OPAQUE else _OPAQUE.sub(REDACTED, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 
@@ -14,7 +15,9 @@ def main() -> None:
     """Serve until told to stop."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--address", default="127.0.0.1:9191")
-    answer = constant_answer()
+    arguments.add_argument("--answer", type=Path, help="file with a serialised answer; a tiny one when left out")
+    chosen = arguments.parse_args()
+    answer = constant_answer(chosen.answer)
 
     def allow(_request: bytes, _context: grpc.ServicerContext) -> bytes:
         return answer
@@ -24,7 +27,7 @@ def main() -> None:
     server.add_generic_rpc_handlers(
         (grpc.method_handlers_generic_handler("envoy.service.auth.v3.Authorization", {"Check": handler}),)
     )
-    server.add_insecure_port(arguments.parse_args().address)
+    server.add_insecure_port(chosen.address)
     server.start()
     server.wait_for_termination()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from pygrpc_native import EVENT_CALL, NativeGrpcFront
 
@@ -15,8 +16,10 @@ def main() -> None:
     """Serve until told to stop."""
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--address", default="127.0.0.1:9191")
-    answer = constant_answer()
-    front = NativeGrpcFront(arguments.parse_args().address, [(METHOD, False)], io_threads=1, call_details=True)
+    arguments.add_argument("--answer", type=Path, help="file with a serialised answer; a tiny one when left out")
+    chosen = arguments.parse_args()
+    answer = constant_answer(chosen.answer)
+    front = NativeGrpcFront(chosen.address, [(METHOD, False)], io_threads=1, call_details=True)
     front.start()
     respond = front.respond
     while (batch := front.recv_batch_details(MAX_BATCH)) is not None:

@@ -228,7 +228,7 @@ def _add_identity(record: Record, identity: Identity) -> None:
         ("transaction", identity.transaction),
         *_declared(identity.registration),
     )
-    record.update((name, to_recorded(text)) for name, text in known if text)
+    _add_texts(record, known)
     if identity.binding is not Binding.NONE:
         record["binding"] = identity.binding.value
     for name, instant in (("auth_time", identity.auth_time), ("checked_at", identity.checked_at)):
@@ -244,6 +244,13 @@ def _add_identity(record: Record, identity: Identity) -> None:
         ("authorization_details", [str(granted["type"]) for granted in identity.authorization_details]),
     )
     _add_lists(record, lists)
+
+
+def _add_texts(entry: dict[str, Any], known: Iterable[tuple[str, str]]) -> None:
+    """Add the texts that are not empty."""
+    for name, text in known:
+        if text:
+            entry[name] = to_recorded(text)
 
 
 def _declared(entry: Registration | None) -> tuple[tuple[str, str], ...]:
@@ -269,7 +276,8 @@ def _to_party(party: Principal) -> dict[str, Any]:
         ("kind", party.kind.value if party.kind is not None else ""),
         ("client", party.client),
     )
-    entry: dict[str, Any] = {name: to_recorded(text) for name, text in known if text}
+    entry: dict[str, Any] = {}
+    _add_texts(entry, known)
     if party.roles:
         _add_lists(entry, (("roles", sorted(party.roles)),))
     return entry
@@ -285,10 +293,14 @@ def _add_request(record: Record, request: Request) -> None:
         ("sni", request.source.sni),
         ("upgrade", request.upgrade),
         ("preflight", request.preflight_method),
-        ("request_id", request.request_id),
-        ("trace_id", request.trace_id),
     )
-    record.update((name, to_recorded(text)) for name, text in known if text)
-    narrowed = {name: to_recorded(text) for name, text in request.context.items() if name.startswith(_NARROWING)}
-    if narrowed:
-        record["context"] = narrowed
+    _add_texts(record, known)
+    if request.request_id:
+        plain = _HEXADECIMAL.fullmatch(request.request_id) is not None  # As in `_to_quoted`.
+        record["request_id"] = request.request_id if plain else to_recorded(request.request_id)
+    if request.trace_id:
+        record["trace_id"] = request.trace_id  # 32 hexadecimal digits and nothing else.
+    if request.context:
+        narrowed = {name: to_recorded(text) for name, text in request.context.items() if name.startswith(_NARROWING)}
+        if narrowed:
+            record["context"] = narrowed

@@ -64,6 +64,13 @@ class ProxySettings(Section):
     tenants: tuple[str, ...] = Field(
         default=(), description="Tenants whose callers it may bring; empty means any, also callers without a tenant."
     )
+    shows_all_headers: bool = Field(
+        default=False,
+        description="Say `true` when the ext_authz filter of this proxy has neither `allowed_headers` nor "
+        "`disallowed_headers`: credentials and forged identity headers are then removed where they are seen, which is "
+        "faster. Otherwise every name of them is removed from every request, seen or not. `true` of a proxy that hides "
+        "headers lets what it hides reach the upstream.",
+    )
 
     @model_validator(mode="after")
     def _one_proof(self) -> ProxySettings:

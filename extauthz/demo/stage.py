@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import yaml
 
 from extauthz.clock import SystemClock
-from extauthz.demo.ask import HOST, Edge
+from extauthz.demo.ask import Edge
 from extauthz.demo.bootstrap import Places, find_ext_authz
 from extauthz.demo.certificates import make_certificates
 from extauthz.demo.child import Child
@@ -201,7 +201,7 @@ class Stage:
         settings = yaml.safe_load((example / "settings.yaml").read_text("utf-8"))
         settings["policy"] = [str(example / "policy.yaml")]
         settings["listeners"] = [{"address": f"127.0.0.1:{self.check_port}"}]
-        settings["proxies"] = [{"name": "edge", "token": self.proxy_token, "hosts": [HOST]}]
+        settings["proxies"][0]["token"] = self.proxy_token
         settings["issuers"][0]["issuer"] = self.issuer.url
         settings["profiles"]["default"]["issuers"] = [self.issuer.url]
         settings["records"]["path"] = str(self.records)

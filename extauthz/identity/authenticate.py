@@ -96,7 +96,7 @@ def _by_bearer(request: Request, profile: Profile, sources: Sources, at: Instant
     # 3. Its sender is the one that it was made for.
     binding = verify_binding(verified.claims, profile.binding, request, profile.certificates.forwarded)
     # 4. Who that is.
-    return Proven(replace(to_identity(verified, profile.name, at), binding=binding))
+    return Proven(to_identity(verified, profile.name, at, binding=binding))
 
 
 def _by_dpop(
@@ -112,5 +112,5 @@ def _by_dpop(
     verify_way(Binding.DPOP, profile.binding)
     possession = verify_possession(request, unverified_token, verified.claims, rules, nonces=sources.nonces, at=at)
     # 4. Who that is.
-    identity = replace(to_identity(verified, profile.name, at), credential=Credential.DPOP, binding=Binding.DPOP)
+    identity = to_identity(verified, profile.name, at, credential=Credential.DPOP, binding=Binding.DPOP)
     return Proven(identity, (possession.spend,), possession.next_nonce)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PROVABLE_KINDS: Final = tuple(kind.value for kind in Kind if kind is not Kind.ANONYMOUS)
 """What a credential can prove its holder to be."""
 
+_KINDS: Final = {name: Kind(name) for name in PROVABLE_KINDS}
+
 _FOREIGN: Final = "Request a token whose actors are callers of its own issuer, or of one that it may speak for here."
 
 
@@ -108,7 +110,8 @@ def kind_of(value: Any) -> Kind:
     Raises:
         Refusal: `identity_unmapped`; `anonymous` is nothing that a credential can prove.
     """
-    if not isinstance(value, str) or value not in PROVABLE_KINDS:
+    kind = _KINDS.get(value) if isinstance(value, str) else None
+    if kind is None:
         kinds = ", ".join(PROVABLE_KINDS)
         raise Refusal(Reason.IDENTITY_UNMAPPED, f"The issuer must say what kind of caller this is, one of: {kinds}.")
-    return Kind(value)
+    return kind

@@ -14,7 +14,7 @@ from extauthz.identity.claims import find_claim, optional_instant, optional_text
 from extauthz.identity.delegation import kind_of, read_delegation
 from extauthz.identity.details import details_of
 from extauthz.identity.rules import Computed, FieldSource, FixedValue
-from extauthz.model.identity import Credential, Identity, Principal
+from extauthz.model.identity import Binding, Credential, Identity, Principal
 from extauthz.model.reason import Reason
 
 if TYPE_CHECKING:
@@ -24,13 +24,22 @@ if TYPE_CHECKING:
     from extauthz.identity.bearer import VerifiedClaims
 
 
-def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity:
+def to_identity(
+    verified: VerifiedClaims,
+    profile: str,
+    at: Instant,
+    *,
+    credential: Credential = Credential.BEARER,
+    binding: Binding = Binding.NONE,
+) -> Identity:
     """Return the caller that verified claims describe.
 
     Args:
         verified: from `bearer.py`.
         profile: name of the verification profile that accepted them.
         at: the instant of the decision.
+        credential: how they came.
+        binding: what ties them to their sender, as the caller has proven.
 
     Raises:
         Refusal: `identity_unmapped` when the kind is missing or unknown, `credentials_malformed` when an optional claim
@@ -62,7 +71,8 @@ def to_identity(verified: VerifiedClaims, profile: str, at: Instant) -> Identity
         environment=_text(claims, mapping.environment),
         device=_text(claims, mapping.device),
         authorization_details=details_of(claims),
-        credential=Credential.BEARER,
+        credential=credential,
+        binding=binding,
         profile=profile,
         issued_at=verified.issued_at,
         expires_at=verified.expires_at,

@@ -40,10 +40,12 @@ class Headers:
         lines: name → values, one per line where Envoy showed lines (`encode_raw_headers`), else one merged value.
         exact: whether `lines` shows the lines as they were sent. When False, a value may be several lines that Envoy
             joined with a comma.
+        complete: whether `lines` names every header that the request has. When False, Envoy may hide some from us.
     """
 
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exact: bool = False
+    complete: bool = False
 
     def first(self, name: str) -> str | None:
         """Return the first value of `name` (lower case), or None. Only for values that decide nothing."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from extauthz.model.reason import Reason
 from extauthz.policy.combine import Effect, Outcome, State, combine
-from extauthz.policy.rules import Condition, ConditionFailed, Failed, Forbid, Guard, Met, Observed, Permit, Unmet, Who
+from extauthz.policy.rules import Condition, ConditionFailed, Failed, Forbid, Guard, Met, Permit, Unmet, Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 def evaluate(rules: RouteRules, facts: Facts) -> Verdict:
     """Return the verdict of one route's rules over the facts of one request."""
-    in_turn: tuple[Forbid | Guard | Permit, ...] = (*rules.forbids, *rules.guards, *rules.permits)
-    outcomes = [outcome_of(rule, facts) for rule in in_turn]
+    outcomes = [outcome_of(rule, facts) for rule in rules.in_turn]
     return combine([outcome for outcome in outcomes if outcome is not None])
 
 
@@ -90,10 +89,9 @@ def _judge(rule: Guard | Permit, effect: Effect, missing: tuple[Unmet, ...], fac
     """Ask the rule's requirements; a failure outweighs what is merely unmet. Observed ones only leave a note."""
     # What only this permit asks is not needed where another one grants.
     facts.enquiries.spare = effect is Effect.PERMIT and not rule.observe
-    asked = _ask((each for each in rule.require if not isinstance(each, Observed)), facts)
+    asked = _ask(rule.enforced, facts)
     facts.enquiries.spare = False
-    watched = [each for each in rule.require if isinstance(each, Observed)]
-    missed = not _ask(watched, facts).met
+    missed = bool(rule.watched) and not _ask(rule.watched, facts).met
     if asked.failed is not None:
         return Outcome(
             rule.id,

@@ -188,6 +188,12 @@ class Guard:
     when: Condition | None = None
     require: tuple[Requirement, ...]
     observe: bool = False
+    enforced: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+    watched: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+    """The two sorts of `require`: what must hold, and what only leaves a note."""
+
+    def __post_init__(self) -> None:
+        _tell_apart(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +215,19 @@ class Permit:
     when: Condition | None = None
     require: tuple[Requirement, ...] = ()
     observe: bool = False
+    enforced: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+    watched: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+    """As in `Guard`."""
+
+    def __post_init__(self) -> None:
+        _tell_apart(self)
+
+
+def _tell_apart(rule: Guard | Permit) -> None:
+    """Fill `enforced` and `watched`, once and not for each request."""
+    enforced = tuple(each for each in rule.require if not isinstance(each, Observed))
+    object.__setattr__(rule, "enforced", enforced)
+    object.__setattr__(rule, "watched", tuple(each for each in rule.require if isinstance(each, Observed)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,10 +237,13 @@ class RouteRules:
     guards: tuple[Guard, ...] = ()
     forbids: tuple[Forbid, ...] = ()
     permits: tuple[Permit, ...] = ()
+    in_turn: tuple[Forbid | Guard | Permit, ...] = field(init=False, compare=False, repr=False)
+    """All of them, in the order in which they are asked."""
     requirements: tuple[Requirement, ...] = field(init=False, compare=False)
     """Every requirement of every rule, also of those that may not apply."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "in_turn", (*self.forbids, *self.guards, *self.permits))
         asked = chain(
             *(guard.require for guard in self.guards),
             *(forbid.unless for forbid in self.forbids),

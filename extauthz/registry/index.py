@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from extauthz.model.registry import Declared
+from extauthz.model.registry import NOT_DECLARED, Declared
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,6 +72,8 @@ class Registry:
 
     def find_declared(self, identity: Identity) -> tuple[Declared, ...]:
         """Return what is declared about everybody involved; see `ports.RegistrySource`."""
+        if not self.registrations and not self.bindings:
+            return (NOT_DECLARED,) * len(identity.involved)  # As where nobody uses a registry.
         subject = self._find(identity.subject, without_issuer(identity.subject.issuer, identity.workload))
         if identity.actor is None:
             return (subject,)

@@ -41,11 +41,13 @@ class Proxy:
         name: for records and metrics.
         hosts: exact hosts, or `*.example.com` for one label more; empty means any.
         tenants: tenants whose callers it may bring; empty means any, also callers without a tenant.
+        shows_all_headers: whether it is said to hide no header of a request from us.
     """
 
     name: str
     hosts: tuple[str, ...] = ()
     tenants: frozenset[str] = frozenset()
+    shows_all_headers: bool = False
 
 
 def require_within_bounds(request: Request, proxy: Proxy) -> None:

@@ -2,9 +2,10 @@
 
 The numbered argument, and the same numbers below:
 
-1. Too many bytes are refused before they are parsed.
-2. Bytes that are no `CheckRequest`, or one without HTTP request, are refused: empty is not a request for `/`.
-3. Header lines are read from `headers` or from `header_map` (`encode_raw_headers`), never from both.
+1. Too many bytes are refused before they are parsed, and bytes that are no `CheckRequest`. Header lines are taken from
+   `headers` or from `header_map` (`encode_raw_headers`), never from both (`message.py`).
+2. A message without HTTP request is refused: empty is not a request for `/`.
+3. Header lines are read by one set of rules, whichever way they are shown (`headers.py`).
 4. Pseudo headers and `host` must agree with `method`, `path` and `host`: they are one fact shown twice.
 5. Method, then target, host and body, each in its only reading.
 
@@ -15,14 +16,9 @@ caller (gRFC A92) leaves most fields unset; nothing here needs them.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Final
 
-from google.protobuf.message import DecodeError
-
 from extauthz.errors import Refusal
-from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from extauthz.limits import MAX_CHECK_BYTES
 from extauthz.model.reason import Reason
 from extauthz.model.request import Request, Source
 from extauthz.request.address import canonical_address
@@ -30,50 +26,41 @@ from extauthz.request.body import body_from
 from extauthz.request.correlation import request_id_of, trace_id_of
 from extauthz.request.headers import headers_from
 from extauthz.request.host import canonical_host
+from extauthz.request.message import Message, read_message
 from extauthz.request.methods import preflight_method_of, upgrade_of, verify_method
 from extauthz.request.path import target_from
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
     from extauthz.model.request import Headers
 
-_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
-"""What decoding with `surrogateescape` makes of each byte that is not part of valid UTF-8."""
-
-_TOO_LARGE: Final = f"The request, its body included, must have at most {MAX_CHECK_BYTES} bytes."
-_NO_MESSAGE: Final = "The question is not an Envoy CheckRequest."
 _NO_HTTP: Final = "The question holds no HTTP request."
-_TWO_SHAPES: Final = "The question shows its headers in two shapes; a proxy fills headers or header_map."
-_TWO_VALUES: Final = "The question shows two values for one header line."
 _QUERY: Final = "The question holds a query or a fragment outside the path."
 _DISAGREE: Final = "Host, path or method contradict the headers that carry them."
 
 
-def decode(raw: bytes) -> Request:
+def decode(raw: bytes | Message, *, shows_all_headers: bool = False) -> Request:
     """Return the request that a serialised `envoy.service.auth.v3.CheckRequest` asks about.
 
     Args:
-        raw: the message as received.
+        raw: the message as received, or parsed by whoever has read it before.
+        shows_all_headers: whether the proxy is said to hide no header from us.
 
     Raises:
         Refusal: `request_too_large`, `malformed_request`, `credentials_ambiguous`, `method_not_allowed` or
             `upgrade_not_allowed`, by the rules of this package.
     """
-    # 1. Bounded before parsed.
-    if len(raw) > MAX_CHECK_BYTES:
-        raise Refusal(Reason.REQUEST_TOO_LARGE, _TOO_LARGE, inner="CheckRequest")
+    # 1. Bounded before parsed, and header lines in one shape.
+    message = raw if isinstance(raw, Message) else read_message(raw)
+    attributes = message.attributes
     # 2. A message with an HTTP request in it.
-    try:
-        attributes = CheckRequest.FromString(raw).attributes
-    except DecodeError:
-        raise Refusal(Reason.MALFORMED_REQUEST, _NO_MESSAGE, inner="undecodable") from None
     if not attributes.request.HasField("http"):
         raise Refusal(Reason.MALFORMED_REQUEST, _NO_HTTP, inner="no http")
     http = attributes.request.http
-    # 3. Header lines, in one shape.
-    headers, pseudo = _read_headers(http)
+    # 3. Header lines in one reading.
+    headers, pseudo = headers_from(message.names, message.values, exact=message.exact, complete=shows_all_headers)
     # 4. One fact, shown twice, once.
     host = _read_host(http, headers, pseudo)
     method = http.method
@@ -96,29 +83,6 @@ def decode(raw: bytes) -> Request:
         request_id=request_id_of(headers),
         trace_id=trace_id_of(headers),
     )
-
-
-def _read_headers(http: AttributeContext.HttpRequest) -> tuple[Headers, dict[str, str]]:
-    lines = http.header_map.headers
-    merged = http.headers
-    if lines and merged:
-        raise Refusal(Reason.MALFORMED_REQUEST, _TWO_SHAPES, inner="headers and header_map")
-    read: Iterable[tuple[str, str]] = (
-        [(line.key, _line_value(line.value, line.raw_value)) for line in lines] if lines else merged.items()
-    )
-    return headers_from(read, exact=bool(lines))
-
-
-def _line_value(value: str, raw_value: bytes) -> str:
-    """Return the text of a header line as Envoy would show it in `headers`: bytes that are not UTF-8 become `!`."""
-    if not raw_value:
-        return value
-    if value:
-        raise Refusal(Reason.MALFORMED_REQUEST, _TWO_VALUES, inner="value and raw_value")
-    try:
-        return raw_value.decode("utf-8")
-    except UnicodeDecodeError:
-        return _NOT_UTF8.sub("!", raw_value.decode("utf-8", "surrogateescape"))
 
 
 def _read_host(http: AttributeContext.HttpRequest, headers: Headers, pseudo: Mapping[str, str]) -> str:

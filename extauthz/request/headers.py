@@ -16,15 +16,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final, NamedTuple
 
 from extauthz.errors import Refusal
 from extauthz.limits import MAX_HEADER_NAME_BYTES, MAX_HEADER_VALUE_BYTES, MAX_HEADERS
 from extauthz.model.reason import Reason
 from extauthz.model.request import Headers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """`token` of RFC 9110 section 5.6.2."""
@@ -34,6 +31,9 @@ _CONTROL: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 
 _PSEUDO: Final = frozenset({":method", ":path", ":authority", ":scheme", ":protocol"})
 """RFC 9113 section 8.3.1, RFC 8441 section 4."""
+
+_ALWAYS_SHOWN: Final = frozenset({":method", ":path", ":authority", ":scheme"})
+"""What every Envoy shows of every request but CONNECT, unless its `allowed_headers` leaves it out."""
 
 _CREDENTIALS: Final = frozenset({"authorization", "proxy-authorization"})
 
@@ -76,6 +76,10 @@ _TOKEN_SCHEMES: Final = frozenset({"bearer", "dpop", "basic"})
 """Schemes whose credential is one token and never parameters, so `Bearer a=b,c=d` is no way to hide a second one."""
 
 _SURELY_FITS: Final = MAX_HEADER_VALUE_BYTES // 4
+"""Characters, commas for joining included, that are at most `MAX_HEADER_VALUE_BYTES`: none has more than four bytes."""
+
+_MOST_REMEMBERED: Final = 64
+"""Lines of a request whose names are remembered; it bounds what clients, who choose names, can make us keep."""
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 
@@ -92,44 +96,81 @@ _LENGTH: Final = "content-length must be a number."
 _SEVERAL_CREDENTIALS: Final = "Send exactly one credential in exactly one authorization header."
 
 
-def headers_from(lines: Iterable[tuple[str, str]], *, exact: bool) -> tuple[Headers, dict[str, str]]:
+def headers_from(
+    names: tuple[str, ...], values: tuple[str, ...], *, exact: bool, complete: bool = False
+) -> tuple[Headers, dict[str, str]]:
     """Return the headers by lower-case name, and the pseudo headers apart.
 
     Args:
-        lines: name and value, in the order shown.
+        names: of the lines, in the order shown.
+        values: of the same lines.
         exact: whether these are the lines as sent, and not merged ones.
+        complete: whether these are said to be all. Where a pseudo header is missing, that is not believed.
 
     Raises:
         Refusal: see the module's rules. Two credentials are `credentials_ambiguous`, the rest is `malformed_request` or
             `request_too_large`.
     """
-    found: dict[str, tuple[str, ...]] = {}
-    repeated: dict[str, list[str]] = {}
-    pseudo: dict[str, str] = {}
-    for shown, value in lines:
-        if not value.isprintable() and _CONTROL.search(value):
-            raise Refusal(Reason.MALFORMED_REQUEST, _VALUES, inner="control character in a header")
+    text = "".join(values)  # One look at all values together; what is usual needs no other.
+    if not text.isprintable() and _CONTROL.search(text):
+        raise Refusal(Reason.MALFORMED_REQUEST, _VALUES, inner="control character in a header")
+    read = _read_names(names) if len(names) <= _MOST_REMEMBERED else _read_names.__wrapped__(names)
+    found = {name: values[line] for name, line in read.lines}
+    for name, positions in read.repeated:
+        found[name] = tuple([values[at] for at in positions])
+    if len(text) + len(values) > _SURELY_FITS:
+        _verify_sizes(found)
+    for name in read.special:
+        _verify_special(name, found[name])
+    pseudo = {name: values[at] for name, at in read.pseudo}
+    return Headers(found, exact=exact, complete=complete and pseudo.keys() >= _ALWAYS_SHOWN), pseudo
+
+
+class _Names(NamedTuple):
+    """What the names of header lines say, whatever the values are.
+
+    Attributes:
+        lines: each name in lower case, and where its first line stands: a slice, since that of a tuple is a tuple.
+        repeated: names of several lines, and where all of them stand.
+        special: those of the names that have rules of their own.
+        pseudo: pseudo headers, and where they stand.
+    """
+
+    lines: tuple[tuple[str, slice], ...]
+    repeated: tuple[tuple[str, tuple[int, ...]], ...]
+    special: tuple[str, ...]
+    pseudo: tuple[tuple[str, int], ...]
+
+
+@lru_cache(maxsize=512)
+def _read_names(names: tuple[str, ...]) -> _Names:
+    """Return what the names say; clients of one kind send the same names time and again.
+
+    Raises:
+        Refusal: one is none, one must not be there, or there are too many.
+    """
+    found: dict[str, list[int]] = {}
+    pseudo: dict[str, int] = {}
+    for at, shown in enumerate(names):
         if shown.startswith(":"):
             if shown not in _PSEUDO or shown in pseudo:
                 raise Refusal(Reason.MALFORMED_REQUEST, _PSEUDO_HEADERS, inner="pseudo header")
-            pseudo[shown] = value
+            pseudo[shown] = at
             continue
         name = _canonical_name(shown) if len(shown) <= MAX_HEADER_NAME_BYTES else ""
         if not name:
             raise Refusal(Reason.MALFORMED_REQUEST, _NAMES, inner="header name")
-        if name in found:
-            repeated.setdefault(name, [*found[name]]).append(value)
-        else:
-            found[name] = (value,)
-    for name, values in repeated.items():
-        found[name] = tuple(values)
-    _verify_sizes(found)
-    for name in found.keys() & _SPECIAL:
-        _verify_special(name, found[name])
-    return Headers(found, exact=exact), pseudo
+        found.setdefault(name, []).append(at)
+    if len(found) > MAX_HEADERS:
+        raise Refusal(Reason.REQUEST_TOO_LARGE, _NUMBER, inner="number of headers")
+    return _Names(
+        lines=tuple((name, slice(first, first + 1)) for name, (first, *_) in found.items()),
+        repeated=tuple((name, tuple(positions)) for name, positions in found.items() if len(positions) > 1),
+        special=tuple(found.keys() & _SPECIAL),
+        pseudo=tuple(pseudo.items()),
+    )
 
 
-@lru_cache(maxsize=1024)
 def _canonical_name(shown: str) -> str:
     """Return a header name in lower case; empty when it is none, or the twin of a name that matters."""
     if _NAME.fullmatch(shown) is None:
@@ -139,8 +180,6 @@ def _canonical_name(shown: str) -> str:
 
 
 def _verify_sizes(found: dict[str, tuple[str, ...]]) -> None:
-    if len(found) > MAX_HEADERS:
-        raise Refusal(Reason.REQUEST_TOO_LARGE, _NUMBER, inner="number of headers")
     for values in found.values():
         joined = values[0] if len(values) == 1 else ",".join(values)
         # A character is at most four bytes, so only long values need the count of their bytes.

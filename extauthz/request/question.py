@@ -24,15 +24,12 @@ from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from google.protobuf.message import DecodeError
-
-from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+from extauthz.errors import Refusal
 from extauthz.model.carriers import API_KEY_HEADERS
 from extauthz.request.correlation import request_id_from, trace_id_from
+from extauthz.request.message import Message, read_message
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 
 VALUES_READ: Final = frozenset(
@@ -73,11 +70,13 @@ class Question(NamedTuple):
         name: equal for two questions exactly when nothing that can matter differs.
         request_id: for the record.
         trace_id: for the record.
+        message: what was read, for whoever has to decide the question.
     """
 
     name: tuple[object, ...]
     request_id: str
     trace_id: str
+    message: Message
 
 
 def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
@@ -90,28 +89,28 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
     if len(raw) > _LARGEST:
         return None
     try:
-        attributes = CheckRequest.FromString(raw).attributes
-    except DecodeError:
+        message = read_message(raw)
+    except Refusal:
         return None
+    values = message.values
+    attributes = message.attributes
     request = attributes.request
     http = request.http
-    shown = _read_shown(http)
-    if shown is None or http.query or http.fragment:
+    if not message.plain or len(values) > _MOST_HEADERS or http.query or http.fragment:
         return None
-    names, values = shown
-    plan = _plan(names, values_read)
-    target = http.path.encode()
+    plan = _plan(message.names, values_read)
+    target = http.path
     if plan.good_once or any(values[at] != target for at in plan.target):
         return None
     source = attributes.source
     context = attributes.context_extensions
     name = (
         http.method,
-        sha256(target).digest() if b"?" in target else target,
+        _digest_of(target) if "?" in target else target,
         http.host,
         plan.names,
         tuple([values[at] for at in plan.read]),
-        tuple([sha256(values[at]).digest() for at in plan.credentials]),
+        tuple([sha256(values[at].encode()).digest() for at in plan.credentials]),
         _name_body(http),
         source.address.socket_address.address,
         source.principal,
@@ -119,46 +118,25 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
         attributes.tls_session.sni,
         tuple(sorted(context.items())) if context else (),
         request.HasField("http"),
-        bool(http.header_map.headers),
+        message.exact,
     )
     if len(raw) > _HEAVIEST and _weight(name) > _HEAVIEST:
         return None
     request_id, trace_parent = plan.request_id, plan.trace_parent
     return Question(
         name,
-        request_id_from(values[request_id].decode()) if request_id is not None else "",
-        trace_id_from(values[trace_parent].decode()) if trace_parent is not None else "",
+        request_id_from(values[request_id]) if request_id is not None else "",
+        trace_id_from(values[trace_parent]) if trace_parent is not None else "",
+        message,
     )
 
 
 def has_stream_id(raw: bytes) -> bool:
     """Return whether a `CheckRequest` says which of the proxy's requests it is about; never raises."""
     try:
-        return bool(CheckRequest.FromString(raw).attributes.request.http.id)
-    except DecodeError:
+        return bool(read_message(raw).attributes.request.http.id)
+    except Refusal:
         return False
-
-
-def _read_shown(http: AttributeContext.HttpRequest) -> tuple[tuple[str, ...], Sequence[bytes]] | None:
-    """Return names and values of the headers in the order shown, or None when a value must not be left out.
-
-    Which of the two shapes they were shown in is for the name to say.
-    """
-    lines = http.header_map.headers
-    if lines:
-        if http.headers:
-            return None
-        shown = [(line.key, line.raw_value, line.value) for line in lines]
-        names, values, others = zip(*shown, strict=True)
-        if any(others):
-            return None
-    else:
-        names = tuple(http.headers)
-        values = tuple([value.encode() for value in http.headers.values()])
-    text = b"".join(values)
-    if len(names) > _MOST_HEADERS or not (text.isascii() and text.decode().isprintable()):
-        return None
-    return names, values
 
 
 def _name_body(http: AttributeContext.HttpRequest) -> tuple[bytes, ...]:

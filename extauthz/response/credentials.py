@@ -66,7 +66,7 @@ CREDENTIAL_HEADERS: Final = frozenset(
         "x-endpoint-api-userinfo",
     }
 )
-"""Lower case. Removed by name on every allow, whether or not Envoy showed them to us."""
+"""Lower case. Removed by name on every allow, seen or not, unless Envoy is known to show us every header."""
 
 CREDENTIAL_PREFIXES: Final = (
     "impersonate-extra-",

@@ -3,12 +3,14 @@
 Envoy sets first and removes afterwards, so no name is ever in both. Four kinds of names are removed:
 
 1. ours that are not set for this caller;
-2. look-alikes of ours: servers that turn headers into variables read `x_extauthz_subject` as `x-extauthz-subject`.
-   Every spelling with underscores is removed by name, since Envoy may be configured to hide headers from us; other
-   spellings (`x.extauthz.subject`, `x-extauthz-anything`) where we see them;
+2. look-alikes of ours: servers that turn headers into variables read `x_extauthz_subject` as `x-extauthz-subject`;
 3. known credential headers other than the declared carrier, those that the resource forwards and a transaction token
    that was verified, and look-alikes;
 4. look-alikes of the carrier and of forwarded headers.
+
+All are removed where we see them. Unless every header is known to be shown (`Headers.complete`), Envoy may hide some:
+then ours in every spelling with hyphens and underscores, and the known credential headers, are removed without having
+been seen. Spellings and families without end (`x.extauthz.subject`, `x-amzn-oidc-…`) can only be removed where seen.
 
 Query parameters that carry credentials are removed where they are present: a removal makes Envoy write the query anew.
 Envoy compares their names as they were sent, so a name in percent-encoding (`access%5Ftoken`) has to be refused before.
@@ -23,6 +25,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from extauthz.model.identity import Kind
+from extauthz.model.request import Headers
 from extauthz.response.credentials import CREDENTIAL_HEADERS, CREDENTIAL_PARAMETERS, CREDENTIAL_PREFIXES
 from extauthz.response.header_text import to_header_value
 
@@ -79,8 +82,8 @@ def to_upstream(decision: Decision, request: Request, target: Target) -> Upstrea
     """
     headers = _headers(decision)
     target = _forwarding(decision, target)
-    unseen = _names_to_remove(tuple(name for name, _ in headers), target.carrier, target.forward)
     wanted = dict(headers)
+    unseen = _NONE if request.headers.complete else _names_to_remove(tuple(wanted), target.carrier, target.forward)
     seen = sorted(  # in one order, so that equal requests have equal answers
         name
         for name in request.headers.lines
@@ -102,9 +105,9 @@ def to_observed_upstream(decision: Decision, request: Request | None) -> Upstrea
     """
     headers = _headers(decision)
     wanted = dict(headers)
-    unseen = tuple(name for name in OWN_NAMES if name not in wanted)
-    lines = request.headers.lines if request is not None else {}
-    seen = sorted(name for name in lines if name not in wanted and name not in unseen and _is_like_ours(name))
+    shown = request.headers if request is not None else Headers()
+    unseen = () if shown.complete else tuple(name for name in OWN_NAMES if name not in wanted)
+    seen = sorted(name for name in shown.lines if name not in wanted and name not in unseen and _is_like_ours(name))
     return Upstream(tuple(headers), unseen, tuple(seen), ())
 
 
@@ -131,6 +134,9 @@ def _with_transaction(forward: frozenset[str], *, verified: bool) -> frozenset[s
 class _Unseen:
     names: tuple[str, ...]
     among: frozenset[str]
+
+
+_NONE: Final = _Unseen((), frozenset())
 
 
 @lru_cache(maxsize=1024)

@@ -44,8 +44,11 @@ def delimited(number: int, payload: bytes) -> bytes:
         payload: its serialised content.
     """
     size = len(payload)
-    length = bytearray((number << 3 | _LENGTH_DELIMITED,))
-    while size > 0x7F:  # noqa: PLR2004 — seven bits a byte, the eighth says that more follow
+    tag = number << 3 | _LENGTH_DELIMITED
+    if size <= 0x7F:  # noqa: PLR2004 — seven bits a byte, the eighth says that more follow
+        return bytes((tag, size)) + payload
+    length = bytearray((tag,))
+    while size > 0x7F:  # noqa: PLR2004 — see above
         length.append(size & 0x7F | 0x80)
         size >>= 7
     length.append(size)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EvidenceSource, RecordSink, Spender
     from extauthz.request.bounds import Proxy
+    from extauthz.request.message import Message
     from extauthz.request.sketch import Sketch
     from extauthz.server.bulkhead import Bulkhead
     from extauthz.server.engine import Pending
@@ -200,7 +201,7 @@ class Checker:
     def _decide_first(self, question: _Question, named: Named | None = None) -> bytes | Pending:
         self._rim.metrics.began()
         try:
-            answer = self._ask(question, NO_EVIDENCE)
+            answer = self._ask(question, NO_EVIDENCE, named.message if named is not None else None)
             if isinstance(answer, NeedsEvidence) or answer.spends:
                 return _Waiting(self, question, answer)
             response = self._settle(answer, question.started)
@@ -261,9 +262,11 @@ class Checker:
         observed = observing is not None and observing.covers(proxy.name if proxy else "", None, None)
         return LET_THROUGH if observed else UNANSWERABLE
 
-    def _ask(self, question: _Question, evidence: Evidence) -> pipeline.Answer | NeedsEvidence:
+    def _ask(
+        self, question: _Question, evidence: Evidence, message: Message | None = None
+    ) -> pipeline.Answer | NeedsEvidence:
         answer = pipeline.check(
-            question.raw,
+            message or question.raw,
             proxy=question.proxy,
             views=self._rim.views,
             ruleset=question.ruleset,
@@ -272,9 +275,8 @@ class Checker:
             at=self._rim.clock.now(),
             decision_id=question.decision_id,
         )
-        if self._rim.shadow is None or isinstance(answer, NeedsEvidence):
-            return answer
-        return self._rim.shadow.watch(answer)
+        shadow = self._rim.shadow
+        return answer if shadow is None or isinstance(answer, NeedsEvidence) else shadow.watch(answer)
 
     def _decide(self, question: _Question, needed: NeedsEvidence) -> pipeline.Answer:
         outcomes: dict[Need, Fetched] = {}

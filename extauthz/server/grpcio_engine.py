@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
     from extauthz.clock import Clock
     from extauthz.config.settings import ListenerSettings, Settings
-    from extauthz.server.engine import CheckFunction, Peer
+    from extauthz.request.bounds import Proxy
+    from extauthz.server.engine import CheckFunction
     from extauthz.server.proxies import ProxyRegistry
 
 _log = structlog.get_logger(__name__)
@@ -84,7 +85,7 @@ class CheckHandler:
 
     def _answer(self, messages: Iterator[bytes], context: grpc.ServicerContext) -> bytes:
         ticket = self._pool.ticket
-        proxy = self._proxies.find_proxy(peer_of(context, certificates=self._proxies.wants_certificates))
+        proxy = find_asker(context, self._proxies)
         if ticket.beyond_backlog:
             return self._checker.refuse(Reason.OVERLOADED, proxy)
         raw = next(messages, b"") if proxy is not None else b""
@@ -92,15 +93,17 @@ class CheckHandler:
         return self._checker.check(raw, proxy, remaining=remaining)
 
 
-def peer_of(context: grpc.ServicerContext, *, certificates: bool) -> Peer:
-    """Return what the transport says about the caller.
+def find_asker(context: grpc.ServicerContext, proxies: ProxyRegistry) -> Proxy | None:
+    """Return the proxy that makes a call, or None when that is not known.
 
-    Args:
-        context: of the call.
-        certificates: whether names in client certificates matter; reading them costs time.
+    Address and certificate are only asked for where a proxy is known by them. Asking for the address lets go of the
+    interpreter twice, and each time the other threads that wait for it are woken.
     """
     metadata: Any = context.invocation_metadata() or ()
-    return peer_at(context.peer() or "", metadata, _certificate_names(context) if certificates else ())
+    where = (context.peer() or "") if proxies.wants_addresses else ""
+    if proxies.wants_certificates:
+        return proxies.find_proxy(peer_at(where, metadata, _certificate_names(context)))
+    return proxies.find_caller(where, metadata)
 
 
 def _certificate_names(context: grpc.ServicerContext) -> tuple[str, ...]:
@@ -158,6 +161,7 @@ class GrpcioEngine:
         """
         pairs = zip(self._places, self._settings.listeners, strict=True)
         self._bound = tuple(self._bind(address, listener) for address, listener in pairs)
+        self._pool.start()
         self._server.start()
 
     def is_deciding(self, within: float) -> bool:

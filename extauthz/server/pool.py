@@ -10,19 +10,23 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import structlog
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from extauthz.clock import Clock
 
-Result = TypeVar("Result")
+_log = structlog.get_logger(__name__)
+
+_HANDED_OVER: Final[Future[None]] = Future()
+_HANDED_OVER.set_result(None)
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """How the call came to its thread.
 
     Attributes:
@@ -34,8 +38,20 @@ class Ticket:
     waited: float = 0.0
 
 
+_ORDINARY: Final = Ticket()
+
+_Call = tuple[float, "Callable[..., object]", tuple[Any, ...], dict[str, Any]]
+"""When it came, and what to call."""
+
+_Queue = SimpleQueue[_Call | None]
+"""None ends the thread that takes it."""
+
+
 class DecisionPool(ThreadPoolExecutor):
     """A pool for decisions, and one thread for refusals.
+
+    It is a `ThreadPoolExecutor` because `grpcio` takes no other, and does without what makes one dear: a call ends when
+    its answer is sent, so nobody waits for it here, and no future of it is made and settled.
 
     Args:
         threads: decisions under way at once.
@@ -44,51 +60,68 @@ class DecisionPool(ThreadPoolExecutor):
     """
 
     def __init__(self, threads: int, backlog: int, clock: Clock) -> None:
-        super().__init__(threads, thread_name_prefix="decide")
-        self._refusing = ThreadPoolExecutor(1, thread_name_prefix="refuse")
+        super().__init__(1)  # Its own threads come with its own `submit`, so there are none.
         self._backlog = backlog
         self._clock = clock
-        self._count = threading.Lock()
-        self._pending = 0
         self._here = threading.local()
+        self._deciding: _Queue = SimpleQueue()
+        self._refusing: _Queue = SimpleQueue()
+        self._deciders = [self._worker(f"decide_{number}", self._deciding) for number in range(threads)]
+        self._refuser = self._worker("refuse", self._refusing)
+
+    def start(self) -> None:
+        """Take up what is handed over, from now on."""
+        for worker in (*self._deciders, self._refuser):
+            worker.start()
 
     @property
     def pending(self) -> int:
         """Return how many calls wait for a thread."""
-        return self._pending
+        return self._deciding.qsize()
 
     @property
     def ticket(self) -> Ticket:
         """Return the ticket of the call on this thread."""
-        ticket: Ticket = getattr(self._here, "ticket", Ticket())
+        ticket: Ticket = getattr(self._here, "ticket", _ORDINARY)
         return ticket
 
-    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
-        """Run `fn` on a thread for decisions, or on the one for refusals when the backlog is full."""
-        with self._count:
-            full = self._pending >= self._backlog
-            if not full:
-                self._pending += 1
-        if full:
-            return self._refusing.submit(self._run, Ticket(beyond_backlog=True), fn, args, kwargs)
-        return super().submit(self._run_later, self._clock.monotonic(), fn, args, kwargs)
+    def submit(self, fn: Callable[..., object], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Run `fn` on a thread for decisions, or on the one for refusals when the backlog is full.
+
+        Returns:
+            A future that is done: the call was handed over, and that is all that will be known of it here.
+        """
+        queue = self._deciding if self._deciding.qsize() < self._backlog else self._refusing
+        queue.put((self._clock.monotonic(), fn, args, kwargs))
+        return _HANDED_OVER
 
     def has_turned(self, within: float) -> bool:
         """Return whether a thread for decisions takes something up within so many seconds, behind what waits."""
         turned = threading.Event()
-        super().submit(turned.set)
+        self._deciding.put((self._clock.monotonic(), turned.set, (), {}))
         return turned.wait(within)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 — as inherited
         """End both kinds of threads after what was handed over has run."""
+        for _ in self._deciders:
+            self._deciding.put(None)
+        self._refusing.put(None)
         super().shutdown(wait, cancel_futures=cancel_futures)
-        self._refusing.shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            for worker in (*self._deciders, self._refuser):
+                if worker.is_alive():
+                    worker.join()
 
-    def _run_later(self, since: float, fn: Callable[..., Result], args: Any, kwargs: Any) -> Result:
-        with self._count:
-            self._pending -= 1
-        return self._run(Ticket(waited=self._clock.monotonic() - since), fn, args, kwargs)
+    def _worker(self, name: str, queue: _Queue) -> threading.Thread:
+        return threading.Thread(target=self._work, args=(queue,), name=name, daemon=True)
 
-    def _run(self, ticket: Ticket, fn: Callable[..., Result], args: Any, kwargs: Any) -> Result:
-        self._here.ticket = ticket
-        return fn(*args, **kwargs)
+    def _work(self, queue: _Queue) -> None:
+        """Run what comes until None does."""
+        while (call := queue.get()) is not None:
+            since, fn, args, kwargs = call
+            self._here.ticket = Ticket(queue is self._refusing, self._clock.monotonic() - since)
+            try:
+                fn(*args, **kwargs)
+            except BaseException:  # noqa: BLE001 — whatever it is, the thread is there for the next call
+                _log.exception("call failed")
+            del call, fn, args, kwargs  # Or the question would stay in memory until the next one comes.

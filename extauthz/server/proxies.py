@@ -65,6 +65,8 @@ class ProxyRegistry:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings.proxies
         self._insecure = settings.insecure.unauthenticated_proxies
+        self._wants_certificates = any(proxy.certificate_names for proxy in self._settings)
+        self._wants_addresses = self._insecure or any(proxy.unix_socket for proxy in self._settings)
         problems: list[Problem] = []
         self._known = tuple(_known(proxy, problems) for proxy in self._settings)
         self._proven: dict[tuple[object, ...], Proxy] = {}
@@ -76,14 +78,21 @@ class ProxyRegistry:
     @property
     def wants_certificates(self) -> bool:
         """Return whether any proxy proves itself by a certificate."""
-        return any(known.names for known in self._known)
+        return self._wants_certificates
+
+    @property
+    def wants_addresses(self) -> bool:
+        """Return whether where a caller comes from says anything about who it is."""
+        return self._wants_addresses
 
     def reload(self) -> None:
         """Read the token files again. A proxy whose file cannot be read is nobody until it can: removal revokes."""
         problems: list[Problem] = []
-        self._known = tuple(_known(proxy, problems) for proxy in self._settings)
-        self._proven = {}  # After the change: what was proven against the old tokens is not remembered.
-        self._callers = {}
+        known = tuple(_known(proxy, problems) for proxy in self._settings)
+        if known != self._known:  # Else a proxy stays the one object that kept decisions are recognised by.
+            self._known = known
+            self._proven = {}  # After the change: what was proven against the old tokens is not remembered.
+            self._callers = {}
         if problems != self._reported:
             for problem in problems:
                 _log.error("proxy token rejected; this proxy is not authenticated by it", problem=str(problem))
@@ -140,7 +149,12 @@ def _known(settings: ProxySettings, problems: list[Problem]) -> _Known:
     elif settings.token_file is not None:
         tokens = _read_tokens(settings.token_file, problems)
     return _Known(
-        proxy=Proxy(settings.name, hosts=settings.hosts, tenants=frozenset(settings.tenants)),
+        proxy=Proxy(
+            settings.name,
+            hosts=settings.hosts,
+            tenants=frozenset(settings.tenants),
+            shows_all_headers=settings.shows_all_headers,
+        ),
         digests=tuple(sha256(token.encode()).digest() for token in tokens),
         names=frozenset(settings.certificate_names),
         unix_socket=settings.unix_socket,

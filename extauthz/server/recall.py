@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EpochView, RecordSink
     from extauthz.request.bounds import Proxy
+    from extauthz.request.message import Message
     from extauthz.request.sketch import Sketch
 
 _LANDED: Final = threading.Event()
@@ -57,11 +58,13 @@ class Named(NamedTuple):
         key: what it is kept under.
         request_id: of this one request.
         trace_id: of this one request.
+        message: what was read of it, for whoever has to decide it.
     """
 
     key: DecisionKey
     request_id: str
     trace_id: str
+    message: Message | None = None
 
 
 @dataclass(slots=True)
@@ -188,7 +191,8 @@ class Recall:
         if question is None:
             self._unnamed += 1
             return None
-        return Named(decision_key(ruleset.revision, proxy, question.name), question.request_id, question.trace_id)
+        key = decision_key(ruleset.revision, proxy, question.name)
+        return Named(key, question.request_id, question.trace_id, question.message)
 
     def find(self, key: DecisionKey, at: Instant) -> Kept | None:
         """Return the kept decision for `key` if it holds at `at`."""
@@ -324,6 +328,6 @@ def _only_recorded(request: Request) -> Request:
         segments=(),
         upgrade=request.upgrade,
         preflight_method=request.preflight_method,
-        source=replace(request.source, certificate=""),
+        source=replace(request.source, certificate="") if request.source.certificate else request.source,
         context=request.context,
     )

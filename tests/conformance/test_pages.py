@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from extauthz.config.settings import Settings
 from extauthz.errors import FileError
 from extauthz.model.identity import Credential
 from extauthz.policy.compile import PolicyContext, compile_policy
@@ -71,3 +72,10 @@ def test_every_page_is_in_the_index(page: str) -> None:
 def test_every_kind_is_in_the_index() -> None:
     """Each with at least one row."""
     assert set(re.findall(r"`credential: (\w+)`", INDEX)) == {kind.value for kind in Credential}
+
+
+def test_the_settings_of_the_page_on_envoy_are_settings() -> None:
+    """What is said there of a proxy that shows all headers."""
+    said = [read_yaml("page", block.encode()).data for block in blocks("docs/envoy.md") if block.startswith("proxies:")]
+    (proxies,) = [Settings.model_validate({"policy": ["p"], **each}).proxies for each in said]
+    assert [proxy.shows_all_headers for proxy in proxies] == [True]

@@ -184,6 +184,7 @@ FIELDS: dict[str, tuple[Any, ...]] = {
         Proxy("other"),
         Proxy("edge", hosts=("www.example.com",)),
         Proxy("edge", tenants=frozenset({"globex"})),
+        Proxy("edge", shows_all_headers=True),
     ),
     "stream_id": ("1", "2"),
     "protocol": ("HTTP/2", "HTTP/1.1"),
@@ -295,6 +296,7 @@ BASES: tuple[Change, ...] = (
     *({}, WRITE, {"path": 4, "authorization": 1}, {"mode": 1, "raw_headers": 1}, {"mode": 4}, {"pseudo": 1}),
     *({"path": 6, "certificate": 2}, {"path": 6, "x-forwarded-client-cert": 1}),
     {"path": 8, "authorization": 1, "x-api-key": 2},
+    {"proxy": 4},
 )
 
 

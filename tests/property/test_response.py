@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import structlog
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.gen.envoy.type.v3.http_status_pb2 import StatusCode
 from extauthz.ids import DecisionId, PolicyRevision, RuleId
-from extauthz.model.decision import Decision, Target
+from extauthz.model.decision import Decision, Observed, Target
 from extauthz.model.identity import Identity, Kind, Principal
 from extauthz.model.reason import Reason
 from extauthz.model.request import Headers, Request
 from extauthz.model.verdict import Allow, Deny, ObtainScopes, StepUp, UseMethod
+from extauthz.response.credentials import CREDENTIAL_HEADERS
 from extauthz.response.to_envoy import UNANSWERABLE, to_envoy
+from extauthz.response.upstream import OWN_NAMES
 from tests.simulators.decisions import AT
 from tests.unit.response.auth_params import parse_challenge
 
@@ -28,7 +31,9 @@ if TYPE_CHECKING:
 
 TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 TEXTS = st.lists(TEXT, max_size=4).map(tuple)
+WELL_KNOWN = st.sampled_from([*sorted(CREDENTIAL_HEADERS), *OWN_NAMES])
 NAMES = st.one_of(
+    WELL_KNOWN,
     st.from_regex(r"x[-_.]extauthz[-_.](subject|actor|decision[-_]id|other)", fullmatch=True),
     st.sampled_from(["authorization", "cookie", "x_api_key", "accept", "impersonate-extra-a"]),
     st.from_regex(r"[a-z0-9!#$%&'*+.^_`|~-]{1,20}", fullmatch=True),
@@ -124,6 +129,59 @@ def test_allowed_requests_carry_ours_and_nobody_elses(decision: Decision) -> Non
         assert not option.append.value
         assert option.append_action == 2
         assert HEADER_VALUE.fullmatch(option.header.value)
+
+
+ALLOWS = st.builds(
+    Decision,
+    decision_id=TEXT.map(DecisionId),
+    at=st.just(AT),
+    verdict=st.builds(Allow, rule=TEXT.map(RuleId)),
+    policy=st.none() | TEXT.map(PolicyRevision),
+    request=REQUESTS,
+    target=TARGETS,
+    identity=st.none() | IDENTITIES,
+)
+
+
+def reaching(decision: Decision, *, complete: bool, hidden: str = "") -> dict[str, str]:
+    """Return the headers that Envoy hands on: it sets, then removes, whatever of a request it has shown.
+
+    Args:
+        decision: an allow, about a request with some headers.
+        complete: whether the proxy is said to show all headers.
+        hidden: a header that the request has besides, and that was not shown.
+    """
+    assert decision.request is not None
+    shown = replace(decision.request.headers, complete=complete)
+    decided = replace(decision, request=replace(decision.request, headers=shown))
+    ok = CheckResponse.FromString(to_envoy(decided)).ok_response
+    sent = dict.fromkeys([*shown.lines, *([hidden] if hidden else [])], "sent by the client")
+    sent.update((option.header.key, option.header.value) for option in ok.headers)
+    removed = set(ok.headers_to_remove)
+    return {name: value for name, value in sent.items() if name not in removed}
+
+
+@settings(max_examples=400, deadline=None)
+@given(ALLOWS, st.booleans())
+def test_what_was_shown_goes_on_alike_whether_or_not_all_was_shown(decision: Decision, observed: bool) -> None:
+    """Removing by sight alone leaves of the shown headers exactly what removing every name leaves."""
+    if observed:
+        decision = replace(decision, observed=Observed(None, ()))
+    assert reaching(decision, complete=True) == reaching(decision, complete=False)
+
+
+@settings(max_examples=400, deadline=None)
+@given(ALLOWS, WELL_KNOWN)
+def test_what_was_hidden_goes_on_only_where_all_was_said_to_be_shown(decision: Decision, hidden: str) -> None:
+    """The negative control: of a proxy that hides headers nothing is believed, or they reach the upstream."""
+    assert decision.request is not None
+    assert decision.target is not None
+    declared = {decision.target.carrier, *decision.target.forward} - set(OWN_NAMES) - {"txn-token"}
+    assume(hidden not in decision.request.headers.lines)
+    safe = reaching(decision, complete=False, hidden=hidden)
+    assert (safe.get(hidden) == "sent by the client") is (hidden in declared)
+    ours = reaching(decision, complete=True).get(hidden)
+    assert reaching(decision, complete=True, hidden=hidden)[hidden] == (ours or "sent by the client")
 
 
 @settings(max_examples=200, deadline=None)

@@ -10,6 +10,7 @@ import pytest
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.ids import DecisionId
 from extauthz.model.reason import Reason
+from extauthz.observing import Observing
 from extauthz.pipeline import Answer, Views, check
 from extauthz.policy.compile import PolicyContext, compile_policy
 from extauthz.ports import KeysOf, NeedsEvidence
@@ -48,12 +49,21 @@ class Core:
     keys: MemoryKeys = field(default_factory=lambda: MemoryKeys().add(MAKER))
     ruleset: Ruleset | None = RULESET
     proxy: Proxy | None = EDGE
+    observing: Observing | None = None
 
     def ask(self, raw: bytes) -> Answer | NeedsEvidence:
         """Return what the core makes of `raw`."""
         views = Views(keys=self.keys, profiles={"default": profile()}, epochs=self.keys)
         decision_id = DecisionId("d-0123456789abcdef0123")
-        return check(raw, proxy=self.proxy, views=views, ruleset=self.ruleset, at=NOW, decision_id=decision_id)
+        return check(
+            raw,
+            proxy=self.proxy,
+            views=views,
+            ruleset=self.ruleset,
+            observing=self.observing,
+            at=NOW,
+            decision_id=decision_id,
+        )
 
     def decide(self, raw: bytes) -> Answer:
         """Return the answer; fail when evidence is asked for."""
@@ -99,6 +109,23 @@ def test_a_declared_preflight_is_answered_without_a_credential() -> None:
     answer = Core().decide(check_request("OPTIONS", "/things/7", headers=headers))
     assert (answer.decision.verdict.rule, answer.reusable) == ("preflight", None)
     assert Core().decide(check_request("OPTIONS", "/things/7")).decision.reason is Reason.METHOD_NOT_ALLOWED
+
+
+def removed_by(answer: Answer) -> set[str]:
+    """Return the names of headers that Envoy is told to remove."""
+    return set(CheckResponse.FromString(answer.response).ok_response.headers_to_remove)
+
+
+def test_headers_are_removed_unseen_unless_the_proxy_shows_all() -> None:
+    """What is seen goes either way; what cannot be read, and is only observed, is not known to be shown."""
+    showing = Core(proxy=Proxy("edge", shows_all_headers=True))
+    token = {"authorization": f"Bearer {MAKER.mint(scope='things:7')}"}
+    forged = check_request(path="/things/7", headers={**token, "x_extauthz_subject": "root"})
+    assert removed_by(showing.decide(forged)) == {"x_extauthz_subject"}
+    assert removed_by(showing.decide(thing(scope="things:7"))) == set()
+    assert {"x_extauthz_subject", "cookie"} <= removed_by(Core().decide(thing(scope="things:7")))
+    showing.observing = Observing()
+    assert "x_extauthz_subject" in removed_by(showing.decide(b"\xff"))
 
 
 @pytest.mark.parametrize("raw", [b"", b"\xff", thing(scope="things:7")])

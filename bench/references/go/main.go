@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"flag"
+	"fmt"
 	"log"
 	"net"
 	"time"
@@ -17,41 +18,37 @@ func main() {
 	address := flag.String("address", "127.0.0.1:9191", "where to listen")
 	mode := flag.String("mode", "cache", "constant, nocache or cache")
 	keys := flag.String("jwks", "", "file with the issuer's keys")
+	answer := flag.String("answer", "", "file with the serialised answer of mode constant; a tiny one when left out")
 	flag.Parse()
-	var service authv3.AuthorizationServer
-	switch *mode {
-	case "constant":
-		service = constant{answer: allowed("somebody", "something")}
-	case "nocache", "cache":
-		known, err := loadKeys(*keys)
-		if err != nil {
-			log.Fatal(err)
-		}
-		c := &checker{verifier: newVerifier(known)}
-		if *mode == "cache" {
-			c.cache = &tokenCache{entries: map[string]*caller{}}
-		}
-		service = c
-	default:
-		log.Fatalf("unknown mode %q", *mode)
+	server, err := newServer(*mode, *keys, *answer)
+	if err != nil {
+		log.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", *address)
 	if err != nil {
 		log.Fatal(err)
 	}
-	server := grpc.NewServer()
-	authv3.RegisterAuthorizationServer(server, service)
 	log.Fatal(server.Serve(listener))
 }
 
-// constant allows everything: what the engine alone costs.
-type constant struct {
-	authv3.UnimplementedAuthorizationServer
-	answer *authv3.CheckResponse
-}
-
-func (c constant) Check(context.Context, *authv3.CheckRequest) (*authv3.CheckResponse, error) {
-	return c.answer, nil
+func newServer(mode, keys, answer string) (*grpc.Server, error) {
+	if mode == "constant" {
+		return constantServer(answer)
+	}
+	if mode != "nocache" && mode != "cache" {
+		return nil, fmt.Errorf("unknown mode %q", mode)
+	}
+	known, err := loadKeys(keys)
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{verifier: newVerifier(known)}
+	if mode == "cache" {
+		c.cache = &tokenCache{entries: map[string]*caller{}}
+	}
+	server := grpc.NewServer()
+	authv3.RegisterAuthorizationServer(server, c)
+	return server, nil
 }
 
 // checker verifies the token and applies the rule: readers with the scope may read reports.

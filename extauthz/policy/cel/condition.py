@@ -40,22 +40,29 @@ class CelCondition:
         Raises:
             ConditionFailed: a fact that mattered is not known or holds a NUL, or the evaluation overran its budget.
         """
-        known = facts.variables
-        data = {name: known[name] for name in self.reads if name in known}
-        if any(_holds_nul(value) for value in data.values()):
-            message = "a fact holds a NUL, at which the runtime would end it"
-            raise ConditionFailed(message)
+        data: dict[str, object] = {**self.constants}
+        for name in self.reads:
+            value = facts.variables.get(name)
+            if value is not None:
+                data[name] = _without_nul(value)
         try:
-            result = self.expression.eval(data={**data, **self.constants} if self.constants else data)
+            result = self.expression.eval(data=data)
         except RuntimeError as error:
             message = "the condition could not be evaluated"
             raise ConditionFailed(message) from error
         if result.type() != cel.Type.BOOL:
-            unknown = sorted(name for name in self.reads if name not in known)
+            unknown = sorted(self.reads - data.keys())
             message = "not known: " + ", ".join(unknown) if unknown else "the condition could not be evaluated"
             raise ConditionFailed(message)
         return result.value() is True
 
 
-def _holds_nul(value: object) -> bool:
-    return "\0" in value if isinstance(value, str) else isinstance(value, list) and any(map(_holds_nul, value))
+def _without_nul(value: object) -> object:
+    """Return a fact, provided that no text in it holds a NUL."""
+    if isinstance(value, list):
+        for each in value:
+            _without_nul(each)
+    elif isinstance(value, str) and "\0" in value:
+        message = "a fact holds a NUL, at which the runtime would end it"
+        raise ConditionFailed(message)
+    return value

@@ -11,14 +11,15 @@ import jsonschema
 import pytest
 
 import extauthz.audit
-from extauthz.audit.record import to_line, to_record
+from extauthz.audit.record import to_common, to_line, to_record, to_repeated_line
 from extauthz.clock import Instant
-from extauthz.ids import RuleId
+from extauthz.ids import DecisionId, RuleId
 from extauthz.limits import MAX_RECORDED_LIST
 from extauthz.model.identity import ANONYMOUS, Binding
 from extauthz.model.reason import Reason
 from extauthz.model.request import Body, BodyState, Headers
 from extauthz.model.verdict import Allow, Deny, ObtainScopes, StepUp, Trail, UseMethod
+from extauthz.ports import Occurrence
 from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, REQUEST, TARGET, decision_of, denial
 from tests.simulators.secrets import JWT
 
@@ -164,6 +165,26 @@ def test_a_line_is_a_line() -> None:
     assert line.isascii()
     assert b"\x1b" not in line
     assert json.loads(line)["path"] == "/a\n\r\x1b[31m\u2028?"
+
+
+def repeated(request_id: str) -> bytes:
+    """Return the line of a repetition of a denial."""
+    common = to_common(to_record(decision_of(denial(Reason.FORBIDDEN)), 0.0))
+    return to_repeated_line(common, Occurrence(DecisionId("d-1"), Instant(0.0), 0.1, request_id))
+
+
+@pytest.mark.parametrize("request_id", ['","outcome":"allow', "\\", "é", "7d9f1c8e-5b0a", "a" * 65])
+def test_a_repetition_records_any_request_id_as_text(request_id: str) -> None:
+    """Its line is put together from pieces, so nothing in an id may end the text that it stands in."""
+    line = repeated(request_id)
+    record = json.loads(line)
+    assert line.count(b"\n") == 1
+    assert (record["outcome"], record["cached"], record["request_id"]) == ("deny", True, request_id)
+
+
+def test_a_repetition_records_no_token_as_request_id() -> None:
+    """As the first record does not."""
+    assert JWT.encode() not in repeated(JWT)
 
 
 def test_time_is_utc() -> None:

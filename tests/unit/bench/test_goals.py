@@ -8,11 +8,12 @@ from bench.chart import svg
 from bench.contestants import CACHED, Contestant
 from bench.goals import GOALS, Goal
 from bench.measure import Sample
-from bench.report import Setting, markdown
+from bench.report import Setting, Sizes, markdown
 from bench.results import Results, rate_ratio
 
 OURS = ("extauthz-native", CACHED)
 FLOOR = ("constant-native", CACHED)
+SETTING = Setting(1, 1.0, "2026-01-01", Sizes(1300, 2200, 60), shared_core=False)
 
 
 def _sample(rate: float, *, wrong: int = 0) -> Sample:
@@ -66,7 +67,7 @@ def test_report_and_chart_show_rows_wrong_answers_and_absentees() -> None:
     ours = Contestant(OURS[0], "extauthz, native engine", lambda _place: [], (CACHED,))
     absent = Contestant("node", "Node.js", lambda _place: [], (), "no Node.js here")
     results = _results((600, 1000), wrong=3)
-    text = markdown(results, [ours, absent], Setting(1, 1.0, "2026-01-01", 1300, shared_core=False))
+    text = markdown(results, [ours, absent], SETTING)
     assert "**3 wrong, first: HTTP status 503 / denied**" in text
     assert "Node.js: not run: no Node.js here" in text
     assert svg(results, [ours, absent]).count("<rect") == 1 + 4 + 1

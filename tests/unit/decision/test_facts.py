@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from extauthz.decision.facts import gather_facts
 from extauthz.model.decision import Target
 from extauthz.model.identity import ANONYMOUS, Binding, Credential, Identity, Kind
@@ -77,6 +79,23 @@ def test_what_is_not_known_is_left_out() -> None:
     assert not any(name.startswith("transaction.") for name in variables)
     assert (variables["identity.delegated"], variables["delegation.depth"]) == (False, 0)
     assert variables["identity.scopes"] == []
+
+
+@pytest.mark.parametrize("name", ["identity.tenant", "resource.other", "resource.", "other", ""])
+def test_what_is_not_known_has_no_value(name: str) -> None:
+    """However it is asked for: no default value of ours stands in, and a typing error is no fact."""
+    variables = make_facts(Identity(subject=principal()), {"size": 0}).variables
+    assert variables.get(name) is None
+    assert name not in variables
+    with pytest.raises(KeyError):
+        variables[name]
+    assert (variables["resource.size"], variables.get(name, "-")) == (0, "-")
+
+
+def test_as_many_facts_are_counted_as_are_known() -> None:
+    """The negative control: one that becomes known counts."""
+    one, other = make_facts(Identity(subject=principal())), make_facts(Identity(subject=principal(), tenant="acme"))
+    assert len(other.variables) == len(list(other.variables)) == len(one.variables) + 1
 
 
 def test_the_kinds_involved_are_known_only_together() -> None:

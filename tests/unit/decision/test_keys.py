@@ -20,6 +20,7 @@ def test_another_policy_proxy_or_question_is_another_key() -> None:
         decision_key(NOW, Proxy("other"), ("GET", "/a")),
         decision_key(NOW, Proxy("edge", hosts=("a.example",)), ("GET", "/a")),
         decision_key(NOW, Proxy("edge", tenants=frozenset({"acme"})), ("GET", "/a")),
+        decision_key(NOW, Proxy("edge", shows_all_headers=True), ("GET", "/a")),
         decision_key(NOW, EDGE, ("GET", "/b")),
         decision_key(NOW, EDGE, ("GET/a",)),
         decision_key(NOW, EDGE, ()),

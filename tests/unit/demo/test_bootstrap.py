@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
+from extauthz.config.metadata_document import to_routes_page
+from extauthz.config.settings import Settings
 from extauthz.demo.bootstrap import Places, adapt, find_connection_manager, find_ext_authz, uses_tls
+from extauthz.processes.clusters import to_clusters_page
 
 ENVOY = Path(__file__).parents[3] / "envoy"
 PLACES = Places(
@@ -79,6 +82,29 @@ def test_files_fail_closed(name: str) -> None:
     assert settings["failure_mode_allow"] is False
     assert settings["encode_raw_headers"] is True
     assert settings["grpc_service"]["initial_metadata"][0]["key"] == "x-extauthz-proxy-token"
+
+
+def keys_in(part: Any) -> set[str]:
+    """Return every key in `part`, at any depth."""
+    if isinstance(part, list):
+        return {key for item in part for key in keys_in(item)}
+    return {*part, *keys_in([*part.values()])} if isinstance(part, dict) else set()
+
+
+def test_no_file_hides_headers_from_a_proxy_that_is_said_to_show_all() -> None:
+    """The example settings say so of the proxy that runs any of these files, with whatever we print for them."""
+    example = yaml.safe_load((ENVOY.parent / "examples" / "demo" / "settings.yaml").read_text())
+    example["profiles"]["default"]["metadata"] = {}
+    settings = Settings.model_validate(example)
+    assert [proxy.shows_all_headers for proxy in settings.proxies] == [True]
+    documents = [*(path.read_text() for path in ENVOY.iterdir()), to_clusters_page(settings), to_routes_page(settings)]
+    assert len(documents) >= 4
+    for document in documents:
+        assert not {"allowed_headers", "disallowed_headers"} & keys_in(yaml.safe_load(document))
+    # The control: the same look finds one that is there.
+    hiding = load("minimal")
+    find_ext_authz(hiding)["disallowed_headers"] = {"patterns": [{"exact": "cookie"}]}
+    assert "disallowed_headers" in keys_in(hiding)
 
 
 def test_minimal_is_short() -> None:

@@ -141,3 +141,4 @@ def test_settings_of_the_container_load(monkeypatch: pytest.MonkeyPatch) -> None
     assert proxy.token is not None
     assert proxy.token.get_secret_value() == "a secret of mine"
     assert proxy.hosts == ("api.example.com",)
+    assert proxy.shows_all_headers

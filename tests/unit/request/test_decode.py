@@ -65,6 +65,25 @@ def test_a_whole_request(raw_headers: bool) -> None:
     )
 
 
+@SHAPES
+def test_headers_are_complete_where_the_proxy_is_said_to_show_all(raw_headers: bool) -> None:
+    """Nobody having said so, some may be hidden."""
+    raw = check_request(headers=TYPICAL_HEADERS, raw_headers=raw_headers)
+    assert decode(raw, shows_all_headers=True).headers.complete
+    assert not decode(raw).headers.complete
+
+
+@SHAPES
+@pytest.mark.parametrize("hidden", [":authority", ":method", ":path", ":scheme"])
+def test_headers_are_not_complete_where_one_is_missing_that_every_envoy_shows(hidden: str, raw_headers: bool) -> None:
+    """An Envoy with `allowed_headers` hides pseudo headers too, so what is said of it is wrong."""
+    shown = {":authority": "api.example.com", ":path": "/", ":method": "GET", ":scheme": "https"}
+    pseudo = {name: value for name, value in shown.items() if name != hidden}
+    for lines, complete in ((shown, True), (pseudo, False)):
+        raw = check_request(headers=TYPICAL_HEADERS, pseudo=lines, raw_headers=raw_headers)
+        assert decode(raw, shows_all_headers=True).headers.complete is complete
+
+
 @pytest.mark.parametrize(
     "raw",
     [

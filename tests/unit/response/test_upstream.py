@@ -9,7 +9,7 @@ from urllib.parse import unquote
 import pytest
 
 from extauthz.model.identity import ANONYMOUS, Identity, Kind, Principal
-from extauthz.response.upstream import Upstream, to_upstream
+from extauthz.response.upstream import OWN_NAMES, Upstream, to_observed_upstream, to_upstream
 from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, REQUEST, TARGET, decision_of, request_with
 
 if TYPE_CHECKING:
@@ -78,6 +78,28 @@ def test_underscore_twins_are_removed_unseen(name: str) -> None:
     assert name.replace("-", "_") in removed
     assert name.replace("-", "_", 1) in removed
     assert "x-extauthz_" + name.removeprefix("x-extauthz-") in removed
+
+
+def complete(request: Request) -> Request:
+    """Return the request as shown by a proxy that hides nothing."""
+    return dataclasses.replace(request, headers=dataclasses.replace(request.headers, complete=True))
+
+
+def test_where_all_is_shown_only_what_is_there_is_removed() -> None:
+    """Look-alikes, credentials and spellings alike; most requests need no removal at all."""
+    names = ("x_extauthz_subject", "x-extauthz-admin", "cookie", "x_api_key", "x-amzn-oidc-data", "accept")
+    upstream = changes(request=complete(request_with(*names, "authorization", "x-extauthz-kind")))
+    assert (upstream.remove, set(upstream.remove_seen)) == ((), {*names} - {"accept"})
+    assert removed_by(changes(request=complete(REQUEST))) == set()
+
+
+def test_an_observed_request_keeps_its_credentials_either_way() -> None:
+    """Where all is shown, only forgeries that are there are removed; where it could not be read, every spelling."""
+    request = request_with("x_extauthz_subject", "x.extauthz.role", "cookie")
+    decision = decision_of(ALLOW)
+    assert removed_by(to_observed_upstream(decision, complete(request))) == {"x_extauthz_subject", "x.extauthz.role"}
+    for partly in (request, None):
+        assert set(to_observed_upstream(decision, partly).remove) == {*OWN_NAMES} - {*OWN}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,7 +13,8 @@ from extauthz.clock import SystemClock
 from extauthz.config.settings import Settings
 from extauthz.model.reason import Reason
 from extauthz.response.to_envoy import UNANSWERABLE
-from extauthz.server.grpcio_engine import CheckHandler, peer_of
+from extauthz.server.grpcio_engine import CheckHandler, find_asker
+from extauthz.server.peer import peer_at
 from extauthz.server.pool import DecisionPool
 from extauthz.server.proxies import ProxyRegistry
 from tests.simulators.checker import ScriptedChecker
@@ -20,8 +22,6 @@ from tests.simulators.grpc_client import TOKEN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from extauthz.server.engine import Peer
 
 SECONDS = 10.0
 
@@ -52,9 +52,19 @@ class Call:
         return self.left
 
 
-def seen(call: Any, *, certificates: bool = False) -> Peer:
-    """Return what is learnt from `call`."""
-    return peer_of(call, certificates=certificates)
+def registry(*proxies: dict[str, Any]) -> ProxyRegistry:
+    """Return a registry of these proxies."""
+    return ProxyRegistry(Settings.model_validate({"policy": ["p"], "proxies": proxies}))
+
+
+EDGE = {"name": "edge", "token": TOKEN}
+SIDECAR = {"name": "sidecar", "unix_socket": True}
+
+
+def asker(call: Any, *proxies: dict[str, Any]) -> str | None:
+    """Return the name of who makes a call."""
+    proxy = find_asker(call, registry(*proxies))
+    return proxy.name if proxy is not None else None
 
 
 @pytest.mark.parametrize(
@@ -78,27 +88,64 @@ def seen(call: Any, *, certificates: bool = False) -> Peer:
 )
 def test_where_a_call_comes_from_is_read_from_the_transport(where: str, unix_socket: bool, loopback: bool) -> None:
     """What is not understood is from elsewhere."""
-    peer = seen(Call(where, metadata=None))
+    peer = peer_at(where, ())
     assert (peer.unix_socket, peer.loopback, peer.tokens) == (unix_socket, loopback, ())
 
 
 def test_every_token_is_seen_and_nothing_else() -> None:
     """Two tokens are two, so that they can be refused."""
     metadata = (("x-extauthz-proxy-token", "a"), ("x-other", "b"), ("x-extauthz-proxy-token", "c"))
-    assert seen(Call(metadata=metadata)).tokens == ("a", "c")
+    assert peer_at("", metadata).tokens == ("a", "c")
 
 
-def test_only_uri_and_dns_names_of_certificates_count() -> None:
-    """Not the common name, not mail addresses; and only where a proxy is configured by certificate."""
-    properties = {
-        "x509_common_name": (b"common",),
-        "x509_subject_alternative_name": (b"spiffe://a/b", b"dns.example", b"mail@example"),
-        "peer_uri": (b"spiffe://a/b",),
-        "peer_dns": (b"dns.example", b"\xff"),
-        "peer_email": (b"mail@example",),
-    }
-    assert seen(Call(properties=properties), certificates=True).names == ("spiffe://a/b", "dns.example", "\ufffd")
-    assert seen(Call(properties=properties)).names == ()
+@pytest.mark.parametrize(
+    ("kind", "name", "found"),
+    [
+        ("peer_uri", b"spiffe://a/b", "mesh"),
+        ("peer_dns", b"dns.example", "mesh"),
+        ("peer_dns", b"\xff", None),
+        ("x509_common_name", b"dns.example", None),
+        ("x509_subject_alternative_name", b"dns.example", None),
+        ("peer_email", b"dns.example", None),
+    ],
+)
+def test_only_uri_and_dns_names_of_certificates_count(kind: str, name: bytes, found: str | None) -> None:
+    """Not the common name, not mail addresses."""
+    mesh = {"name": "mesh", "certificate_names": ["spiffe://a/b", "dns.example"]}
+    assert asker(Call(metadata=None, properties={kind: (name,)}), mesh) == found
+
+
+def test_a_token_counts_beside_a_proxy_that_is_known_by_its_certificate() -> None:
+    """And two proofs of two proxies are nobody."""
+    mesh = {"name": "mesh", "certificate_names": ["dns.example"]}
+    assert asker(Call(), mesh, EDGE) == "edge"
+    assert asker(Call(properties={"peer_dns": (b"dns.example",)}), mesh, EDGE) is None
+
+
+def test_a_proxy_on_the_unix_socket_is_known_by_the_address() -> None:
+    """Alone, or beside others."""
+    assert asker(Call("unix:", metadata=None), SIDECAR, EDGE) == "sidecar"
+    assert asker(Call("ipv4:127.0.0.1:4711", metadata=None), SIDECAR, EDGE) is None
+    assert asker(Call(metadata=None), EDGE) is None
+
+
+class Closed(Call):
+    """A call that tells neither address nor certificate."""
+
+    def peer(self) -> str:
+        """Fail."""
+        pytest.fail("asked for the address")
+
+    def auth_context(self) -> dict[str, tuple[bytes, ...]]:
+        """Fail."""
+        pytest.fail("asked for the certificate")
+
+
+def test_what_no_proxy_is_known_by_is_not_asked_for() -> None:
+    """Both cost time on every call."""
+    assert asker(Closed(), EDGE) == "edge"
+    with pytest.raises(pytest.fail.Exception):
+        asker(Closed(), EDGE, SIDECAR)
 
 
 class Jump(SystemClock):
@@ -122,14 +169,14 @@ class Method:
     pool: DecisionPool
 
     def __post_init__(self) -> None:
-        proxy = {"name": "edge", "token": TOKEN}
-        registry = ProxyRegistry(Settings.model_validate({"policy": ["p"], "proxies": [proxy]}))
-        self.handler: Any = CheckHandler(self.checker, registry, self.pool, deadline=1.0)
+        self.handler: Any = CheckHandler(self.checker, registry(EDGE), self.pool, deadline=1.0)
+        self.pool.start()
 
     def call(self, messages: Iterator[bytes], call: Call) -> bytes:
         """Return the answer to a call that went through the pool."""
-        answer: bytes = self.pool.submit(self.handler, messages, call).result(SECONDS)
-        return answer
+        answers: SimpleQueue[bytes] = SimpleQueue()
+        self.pool.submit(lambda: answers.put(self.handler(messages, call)))
+        return answers.get(timeout=SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +208,7 @@ def test_a_caller_that_went_away_is_not_answered() -> None:
 
     method = Method(ScriptedChecker(), DecisionPool(1, 1, SystemClock()))
     with pytest.raises(grpc.RpcError):
-        method.call(iter(leave, b""), Call())
+        method.handler(iter(leave, b""), Call())
     method.pool.shutdown()
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+import weakref
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import structlog
 
 from extauthz.clock import SystemClock
 from extauthz.server.pool import DecisionPool, Ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 SECONDS = 10.0
 
@@ -20,8 +23,21 @@ SECONDS = 10.0
 def pool() -> Iterator[DecisionPool]:
     """Return a pool of one thread in which one call may wait."""
     pool = DecisionPool(threads=1, backlog=1, clock=SystemClock())
+    pool.start()
     yield pool
     pool.shutdown()
+
+
+def submit(pool: DecisionPool, call: Callable[[], Any]) -> SimpleQueue[Any]:
+    """Hand a call over and return where its result comes."""
+    results: SimpleQueue[Any] = SimpleQueue()
+    pool.submit(lambda: results.put(call()))
+    return results
+
+
+def run(pool: DecisionPool, call: Callable[[], Any]) -> Any:
+    """Return the result of a call that went through the pool."""
+    return submit(pool, call).get(timeout=SECONDS)
 
 
 def test_a_call_beyond_the_backlog_runs_at_once_and_knows_it(pool: DecisionPool) -> None:
@@ -33,16 +49,15 @@ def test_a_call_beyond_the_backlog_runs_at_once_and_knows_it(pool: DecisionPool)
         release.wait(SECONDS)
         return pool.ticket
 
-    running = pool.submit(block)
+    running = submit(pool, block)
     started.wait(SECONDS)
-    waiting = pool.submit(lambda: pool.ticket)
+    waiting = submit(pool, lambda: pool.ticket)
     assert pool.pending == 1
-    refused = pool.submit(lambda: pool.ticket).result(SECONDS)
-    assert refused == Ticket(beyond_backlog=True)
-    assert not running.done()
+    assert run(pool, lambda: pool.ticket).beyond_backlog
+    assert running.empty()
     release.set()
-    assert not running.result(SECONDS).beyond_backlog
-    assert not waiting.result(SECONDS).beyond_backlog
+    assert not running.get(timeout=SECONDS).beyond_backlog
+    assert not waiting.get(timeout=SECONDS).beyond_backlog
     assert pool.pending == 0
 
 
@@ -57,15 +72,63 @@ def test_a_ticket_says_how_long_the_call_waited() -> None:
             return self.seconds
 
     pool = DecisionPool(threads=1, backlog=1, clock=Stopwatch())
-    assert pool.submit(lambda: pool.ticket).result(SECONDS) == Ticket(waited=1.5)
+    pool.start()
+    assert run(pool, lambda: pool.ticket) == Ticket(waited=1.5)
     pool.shutdown()
 
 
-def test_a_failure_reaches_the_caller_and_leaves_the_pool_usable(pool: DecisionPool) -> None:
-    """As with every pool."""
-    with pytest.raises(ZeroDivisionError):
-        pool.submit(lambda: 1 // 0).result(SECONDS)
-    assert pool.submit(lambda: 7).result(SECONDS) == 7
+@pytest.mark.parametrize("failure", [ZeroDivisionError, SystemExit, KeyboardInterrupt])
+def test_a_failure_leaves_the_thread_to_the_next_call(pool: DecisionPool, failure: type[BaseException]) -> None:
+    """Whatever it is; and it is told, because nobody waits for it."""
+
+    def fail() -> None:
+        raise failure
+
+    with structlog.testing.capture_logs() as logged:
+        pool.submit(fail)
+        assert run(pool, lambda: 7) == 7
+    assert [(event["event"], event["log_level"]) for event in logged] == [("call failed", "error")]
+
+
+def test_what_is_handed_over_is_done_for_whoever_hands_it_over(pool: DecisionPool) -> None:
+    """The transport counts calls by it and waits for none."""
+    release = threading.Event()
+    told: list[object] = []
+    pool.submit(release.wait, SECONDS).add_done_callback(told.append)
+    assert len(told) == 1
+    release.set()
+
+
+def test_a_question_does_not_stay_in_memory_until_the_next_one(pool: DecisionPool) -> None:
+    """It holds a token, and the next one may not come for hours."""
+
+    class Question:
+        pass
+
+    question = Question()
+    seen = weakref.ref(question)
+    done = threading.Event()
+    pool.submit(lambda _: None, question)
+    weakref.finalize(question, done.set)
+    del question
+    assert done.wait(SECONDS)
+    assert seen() is None
+
+
+def test_what_was_handed_over_runs_before_the_threads_end() -> None:
+    """On both kinds of threads; and a pool that was never started ends at once."""
+    pool = DecisionPool(threads=1, backlog=2, clock=SystemClock())
+    ran: list[int] = []
+    for number in range(4):
+        pool.submit(ran.append, number)
+    pool.shutdown()
+    assert ran == []
+    pool = DecisionPool(threads=1, backlog=2, clock=SystemClock())
+    for number in range(4):
+        pool.submit(ran.append, number)
+    pool.start()
+    pool.shutdown()
+    assert sorted(ran) == [0, 1, 2, 3]
 
 
 def test_outside_a_call_there_is_an_ordinary_ticket(pool: DecisionPool) -> None:

@@ -62,6 +62,14 @@ def test_the_bounds_of_the_proxy_come_with_it() -> None:
     assert registry(EDGE).find_proxy(Peer(tokens=(TOKEN,))) == expected
 
 
+@pytest.mark.parametrize("said", [True, False])
+def test_what_is_said_of_its_headers_comes_with_it(said: bool) -> None:
+    """Whether it hides any."""
+    found = registry(EDGE | {"shows_all_headers": said}).find_proxy(Peer(tokens=(TOKEN,)))
+    assert found is not None
+    assert found.shows_all_headers is said
+
+
 def test_two_proxies_with_the_same_token_are_nobody() -> None:
     """Which of the two bounds should hold?"""
     twin = {"name": "twin", "token": TOKEN}
@@ -97,6 +105,27 @@ def test_certificates_are_only_looked_at_where_they_matter() -> None:
     """Reading them costs time on every call."""
     assert registry(MESH).wants_certificates
     assert not registry(EDGE, SIDECAR).wants_certificates
+
+
+def test_addresses_are_only_asked_for_where_they_matter() -> None:
+    """To a proxy on the Unix socket, and to whoever is accepted for being on this machine."""
+    assert registry(EDGE, SIDECAR).wants_addresses
+    assert registry(EDGE, insecure=True).wants_addresses
+    assert not registry(EDGE, MESH).wants_addresses
+
+
+def test_a_proxy_is_the_same_one_until_something_about_it_changes(tmp_path: Path) -> None:
+    """Kept decisions are recognised by it; reading the same tokens again is no change."""
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    proxies = registry({"name": "edge", "token_file": file})
+    first = proxies.find_proxy(Peer(tokens=(TOKEN,)))
+    proxies.reload()
+    assert first is not None
+    assert proxies.find_proxy(Peer(tokens=(TOKEN,))) is first
+    file.write_text(f"{TOKEN}\n{OTHER}")
+    proxies.reload()
+    assert proxies.find_proxy(Peer(tokens=(TOKEN,))) is not first
 
 
 def test_a_token_file_may_hold_two_tokens_while_one_replaces_the_other(tmp_path: Path) -> None:
