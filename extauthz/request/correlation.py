@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 _INVISIBLE: Final = re.compile(r"[^!-~]")
 
-_TRACEPARENT: Final = re.compile(
-    r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?"
-)
+_TRACEPARENT: Final = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 """W3C Trace Context section 3.2: lower-case hex, no all-zero ids, no version `ff`; later versions may be longer."""
 
 _FIRST_VERSION: Final = "00-"
