@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 CONNECTIONS: Final = 8
 STREAMS: Final = 16
+DEAR_STREAMS: Final = 8
+"""Questions under way on a connection where each costs a signature: with more, the length of the queue decides who
+answers in time, and not how fast a server is."""
 STEADY_RATE: Final = 1000
 """Questions per second of the open loop."""
 
@@ -119,6 +122,7 @@ class _Visit:
     def samples(self, workloads: tuple[str, ...]) -> Iterator[tuple[str, Sample]]:
         seconds = self._bench.seconds
         closed = ["-connections", str(CONNECTIONS), "-streams", str(STREAMS), "-seconds", str(seconds)]
+        dear = ["-connections", str(CONNECTIONS), "-streams", str(DEAR_STREAMS), "-seconds", str(seconds)]
         steady = ["-connections", str(CONNECTIONS), "-rate", str(STEADY_RATE), "-seconds", str(max(seconds, 2))]
         again = [*closed[:-1], str(_SHORT_SECONDS)]
         self._ask("warm", [*closed[:-1], str(_WARM_SECONDS)])
@@ -128,9 +132,9 @@ class _Visit:
                 yield workload, self._ask("cached", closed)
             elif workload == COLD:
                 # No token is asked about twice.
-                yield workload, self._ask("cold", [*closed, "-count", str(self._bench.corpus.cold)])
+                yield workload, self._ask("cold", [*dear, "-count", str(self._bench.corpus.cold)])
             elif workload == REFUSED:
-                yield workload, self._ask("refused", closed)
+                yield workload, self._ask("refused", dear)
             elif workload == STEADY:
                 yield workload, self._ask("fresh", steady)
         if ENVOY in workloads or ENVOY_STEADY in workloads:
