@@ -86,7 +86,8 @@ def test_a_failure_leaves_the_thread_to_the_next_call(pool: DecisionPool, failur
 
     with structlog.testing.capture_logs() as logged:
         pool.submit(fail)
-        assert run(pool, lambda: 7) == 7
+        assert pool.has_turned(SECONDS)  # Behind it; another call could be one too many, and overtake it.
+    assert run(pool, lambda: 7) == 7
     assert [(event["event"], event["log_level"]) for event in logged] == [("call failed", "error")]
 
 
