@@ -124,6 +124,15 @@ def _references_of(programs: Programs) -> list[Contestant]:
             "pyjwt-cache", "grpcio + PyJWT, dict cache", _module("grpcio_pyjwt.server", "--cache", files=_keys), DIRECT
         ),
         Contestant("pyjwt-nocache", "grpcio + PyJWT, no cache", _module("grpcio_pyjwt.server", files=_keys), DIRECT),
+        *(
+            Contestant(
+                f"least-{engine}",
+                f"the least in Python, {engine} engine",
+                _module("least", "--engine", engine, files=_keys_and_answer),
+                (COLD, STEADY),
+            )
+            for engine in ("native", "grpcio")
+        ),
     ]
 
 
@@ -152,6 +161,10 @@ def _keys(place: Place) -> list[str]:
 
 def _answer(place: Place) -> list[str]:
     return ["--answer", str(place.corpus.answer)]
+
+
+def _keys_and_answer(place: Place) -> list[str]:
+    return [*_keys(place), *_answer(place), "--records", str(place.folder / "records")]
 
 
 def _module(name: str, *options: str, files: Callable[[Place], list[str]] = _nothing) -> Callable[[Place], list[str]]:

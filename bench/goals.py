@@ -228,3 +228,21 @@ GUARDS: Final = (
     ),
 )
 """What must not get worse. Chosen after measuring, with room for noise: to hold them is no achievement (ADR 0026)."""
+
+RULERS: Final = (
+    _at_least_of_bare_work(
+        "native",
+        0.85,
+        f"new tokens: answers/s of {_BARE_WORK}",
+        ("least-native", COLD),
+        ("constant-native", CACHED),
+    ),
+    _at_least_of_bare_work(
+        "grpcio",
+        0.85,
+        f"new tokens: answers/s of {_BARE_WORK}",
+        ("least-grpcio", COLD),
+        ("constant-grpcio", CACHED),
+    ),
+)
+"""What the least that Python can do for a new token reaches (`references/least.py`): who does more reaches less."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bench.contestants import CACHED, COLD, ENVOY, ENVOY_STEADY, REFUSED, STEADY, Contestant
-from bench.goals import GOALS, GUARDS
+from bench.goals import GOALS, GUARDS, RULERS
 from bench.results import NOTHING, TIMES, Results, rate, rate_ratio, spread_of
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ _FLOORS: Final = {
     "opa-nocache": "tiny-go",
     "pyjwt-cache": "tiny-grpcio",
     "pyjwt-nocache": "tiny-grpcio",
+    "least-native": "constant-native",
+    "least-grpcio": "constant-grpcio",
 }
 """For each server the constant answer on its engine that has about as many bytes as its own answers."""
 
@@ -61,6 +63,12 @@ _GUARDS: Final = """\
 
 What must not get worse: bounds chosen after measuring, so to hold them is no achievement
 ([ADR 0026](../../docs/adr/0026-speed-in-python.md)).
+"""
+_RULERS: Final = """\
+## The least in Python
+
+What is possible at all: a Python server that does nothing but parse a question, verify a signature, look at five claims
+and write a line ([least.py](../references/least.py)), beside the same goals. It knows no policy and no revocation.
 """
 _CLOSED_LOOP: Final = f"""\
 ## Closed loop
@@ -125,6 +133,8 @@ def markdown(results: Results, everybody: Sequence[Contestant], setting: Setting
         _goals(results, GOALS),
         _GUARDS,
         _goals(results, GUARDS),
+        _RULERS,
+        _goals(results, RULERS, "the least, compared with"),
         _CLOSED_LOOP,
         _closed(results, everybody, (CACHED, COLD, REFUSED)),
         _OPEN_LOOP,
@@ -157,8 +167,8 @@ extauthz's answer {sizes.answer:,}, a tiny one {sizes.tiny}; every answer was ch
 """
 
 
-def _goals(results: Results, goals: Iterable[Goal]) -> str:
-    lines = ["| engine | extauthz, compared with | goal | measured | |", "| --- | --- | --- | --- | --- |"]
+def _goals(results: Results, goals: Iterable[Goal], who: str = "extauthz, compared with") -> str:
+    lines = [f"| engine | {who} | goal | measured | |", "| --- | --- | --- | --- | --- |"]
     for goal in goals:
         value = goal.value(results)
         measured = value.text(0 if goal.unit == "µs" else 2) if value else NOTHING

@@ -6,7 +6,7 @@ import pytest
 
 from bench.chart import svg
 from bench.contestants import CACHED, Contestant
-from bench.goals import GOALS, GUARDS, Goal
+from bench.goals import GOALS, GUARDS, RULERS, Goal
 from bench.measure import Sample
 from bench.report import Setting, Sizes, markdown
 from bench.results import Results, rate_ratio
@@ -59,7 +59,7 @@ def test_goal_is_met_at_its_bound_with_right_answers(ours: float, wrong: int, ve
 
 def test_goal_without_rows_is_not_measured() -> None:
     """A missing row is never a goal met."""
-    assert {goal.verdict(Results()) for goal in (*GOALS, *GUARDS)} == {"not measured"}
+    assert {goal.verdict(Results()) for goal in (*GOALS, *GUARDS, *RULERS)} == {"not measured"}
 
 
 def test_report_and_chart_show_rows_wrong_answers_and_absentees() -> None:
