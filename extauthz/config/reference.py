@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import cleandoc
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic import BaseModel
@@ -32,7 +33,7 @@ def reference_page() -> str:
 
 def _section(model: type[BaseModel], name: str) -> Iterator[str]:
     heading = f"`{name}`" if name else "Top level"
-    yield f"\n## {heading}\n\n{(model.__doc__ or '').strip()}\n\n"
+    yield f"\n## {heading}\n\n{cleandoc(model.__doc__ or '')}\n\n"
     yield "| key | default | meaning |\n| --- | --- | --- |\n"
     for key, known in model.model_fields.items():
         yield f"| `{key}` | {_default(key, known)} | {_meaning(known, _path(name, key, known))} |\n"

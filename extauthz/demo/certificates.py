@@ -1,4 +1,8 @@
-"""Throw-away certificates for the demo's TLS edge: an authority, a server and a client, valid for a day."""
+"""Throw-away certificates for the demo's TLS edge: an authority, a server and a client, valid for a day.
+
+They carry the key identifiers and key usages of RFC 5280 sections 4.2.1.1 to 4.2.1.3: Python 3.13 and later refuse a
+server without them.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +53,10 @@ def make_certificates(folder: Path, now: Instant) -> TlsFiles:
     authority = (
         _builder(authority_name, authority_name, authority_key.public_key(), start)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_usage(is_authority=True), critical=True)
         .sign(authority_key, hashes.SHA256())
     )
+    signed_by = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     folder.mkdir(parents=True, exist_ok=True)
     files = TlsFiles(folder)
     files.authority.write_bytes(authority.public_bytes(serialization.Encoding.PEM))
@@ -63,6 +69,8 @@ def make_certificates(folder: Path, now: Instant) -> TlsFiles:
         certificate = (
             _builder(subject, authority_name, key.public_key(), start)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
+            .add_extension(signed_by, critical=False)
+            .add_extension(_usage(is_authority=False), critical=True)
             .sign(authority_key, hashes.SHA256())
         )
         (folder / f"{stem}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
@@ -81,6 +89,21 @@ def _builder(
         .serial_number(x509.random_serial_number())
         .not_valid_before(start - _SKEW)
         .not_valid_after(start + _DAY)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    )
+
+
+def _usage(*, is_authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 

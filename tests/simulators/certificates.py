@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority, servers and clients, as PEM files."""
+"""Certificates for tests: an authority, servers and clients, as PEM files, with all that a strict verifier demands."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+
+from tests.simulators.client_certificates import usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,6 +62,8 @@ class Authority:
         is_authority: bool,
     ) -> bytes:
         now = dt.datetime.now(dt.UTC)
+        signer = self._key.public_key()
+        allowed = usage("key_cert_sign", "crl_sign") if is_authority else usage("digital_signature")
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -69,6 +73,9 @@ class Authority:
             .not_valid_before(now - dt.timedelta(days=1))
             .not_valid_after(now + dt.timedelta(days=1))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(allowed, critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer), critical=False)
         )
         if names:
             builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)

@@ -136,9 +136,10 @@ def test_actions_are_recorded_beside_the_decisions(tmp_path: Path) -> None:
     metrics = Metrics()
     with running(tmp_path, metrics=metrics) as kept:
         kept.restrict(id="abc")
+        shown = metrics.exposition()
     (line,) = (tmp_path / "records.jsonl.actions").read_text().splitlines()
     assert json.loads(line)["id"] == "abc"
-    assert b'extauthz_operator_actions_total{kind="revoke",outcome="in_force"} 1.0' in metrics.exposition()
+    assert b'extauthz_operator_actions_total{kind="revoke",outcome="in_force"} 1.0' in shown
 
 
 class Elsewhere:
