@@ -149,33 +149,29 @@ def read_value(attribute: Attribute, request: Request, body: Mapping[str, Any] |
         Refusal: `malformed_request` or `unreadable_body`: it is there more than once, or has another type.
     """
     origin = attribute.origin
-    if isinstance(origin, Fixed):
-        return origin.value
-    if isinstance(origin, FromBody):
-        return _typed(attribute, find_member(body or {}, origin.path))
-    if isinstance(origin, FromForm):
-        return _parsed(attribute, find_field(body or {}, origin.name))
-    return _parsed(attribute, _find_text(attribute, origin, request))
-
-
-def _find_text(
-    attribute: Attribute, origin: FromPath | FromQuery | FromHeader | FromContext, request: Request
-) -> str | None:
+    text: str | None
     match origin:
         case FromPath(position, rest):
-            return "/".join(request.segments[position:]) if rest else request.segments[position]
+            text = "/".join(request.segments[position:]) if rest else request.segments[position]
         case FromQuery(name):
-            return _single(attribute, tuple(value for key, value in request.query if key == name))
+            text = _single(attribute, tuple([value for key, value in request.query if key == name]))
         case FromHeader(name):
             values = request.headers.all(name)
             if not request.headers.exact and any("," in value for value in values):
                 # Envoy may have joined several lines into this one; nobody can tell any more.
                 raise _refusal(attribute, "must be sent once, without a comma")
-            return _single(attribute, values)
+            text = _single(attribute, values)
         case FromContext(name):
-            return request.context.get(name)
+            text = request.context.get(name)
+        case FromForm(name):
+            text = find_field(body or {}, name)
+        case FromBody(path):
+            return _typed(attribute, find_member(body or {}, path))
+        case Fixed(value):
+            return value
         case _:
             assert_never(origin)
+    return _parsed(attribute, text)
 
 
 def _single(attribute: Attribute, values: tuple[str, ...]) -> str | None:
@@ -222,10 +218,11 @@ def _typed(attribute: Attribute, value: Any) -> AttributeValue | None:
 def _closed(attribute: Attribute, value: AttributeValue) -> AttributeValue:
     if value == "":
         raise _refusal(attribute, "must not be empty")
-    if isinstance(value, str) and len(value) > MAX_ATTRIBUTE_LENGTH:
-        raise _refusal(attribute, f"must have at most {MAX_ATTRIBUTE_LENGTH} characters")
-    if isinstance(value, str) and "\0" in value:
-        raise _refusal(attribute, "must not hold a NUL")
+    if isinstance(value, str):
+        if len(value) > MAX_ATTRIBUTE_LENGTH:
+            raise _refusal(attribute, f"must have at most {MAX_ATTRIBUTE_LENGTH} characters")
+        if "\0" in value:
+            raise _refusal(attribute, "must not hold a NUL")
     if attribute.one_of and value not in attribute.one_of:
         raise _refusal(attribute, "must be one of " + ", ".join(str(choice) for choice in attribute.one_of))
     return value

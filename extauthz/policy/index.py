@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Entry = TypeVar("Entry")
 
 MAX_TEMPLATE_SEGMENTS: Final = 64
-"""Segments of one template; the look-up descends one call per segment."""
+"""Segments of one template, far more than real paths have."""
 
 _PARAMETER: Final = re.compile(r"\{([a-z][a-z0-9_]*)(=\*\*)?\}")
 _UNWRITABLE: Final = re.compile(r"[{}*?#%\\\x00-\x20\x7f]")
@@ -119,12 +119,19 @@ def is_host_pattern(text: str) -> bool:
 
 @dataclass(slots=True)
 class _Node(Generic[Entry]):
-    """A point in the tree; written while the index is built, never afterwards."""
+    """A point in the tree; written while the index is built, never afterwards.
+
+    Attributes:
+        literals: where a segment leads that some template spells out.
+        parameter: where any other segment leads, unless it is empty.
+        rest: where all that is left of the path leads; a point without further ways.
+        entries: by method, for paths that end here.
+    """
 
     literals: dict[str, _Node[Entry]] = field(default_factory=dict)
     parameter: _Node[Entry] | None = None
+    rest: _Node[Entry] | None = None
     entries: dict[str, Entry] = field(default_factory=dict)
-    rest: dict[str, Entry] = field(default_factory=dict)
 
 
 class Index(Generic[Entry]):
@@ -139,19 +146,18 @@ class Index(Generic[Entry]):
         Only for building; an index in use is never changed.
         """
         node = self._hosts.setdefault(host, _Node())
-        entries = node.entries
         for step in template.steps:
             if isinstance(step, str):
                 node = node.literals.setdefault(step, _Node())
             elif step.rest:
-                entries = node.rest
-                break
+                if node.rest is None:
+                    node.rest = _Node()
+                node = node.rest
             else:
                 if node.parameter is None:
                     node.parameter = _Node()
                 node = node.parameter
-            entries = node.entries
-        entries[method] = entry
+        node.entries[method] = entry
 
     def find(self, host: str, segments: tuple[str, ...], method: str) -> Entry | None:
         """Return the most specific entry for a request, None when there is none."""
@@ -171,23 +177,23 @@ class Index(Generic[Entry]):
     def _candidates(self, host: str, segments: tuple[str, ...]) -> Iterator[dict[str, Entry]]:
         """Yield the method tables that agree with host and path, most specific first."""
         label, dot, parent = host.partition(".")
-        for root in (self._hosts.get(host), self._hosts.get(f"*.{parent}") if label and dot else None):
-            if root is not None:
-                yield from _descend(root, segments, 0)
-
-
-def _descend(node: _Node[Entry], segments: tuple[str, ...], position: int) -> Iterator[dict[str, Entry]]:
-    if position == len(segments):
-        if node.entries:
-            yield node.entries
-        return
-    segment = segments[position]
-    literal = node.literals.get(segment)
-    if literal is not None:
-        yield from _descend(literal, segments, position + 1)
-    if not segment:
-        return
-    if node.parameter is not None:
-        yield from _descend(node.parameter, segments, position + 1)
-    if node.rest:
-        yield node.rest
+        exact, wildcard = self._hosts.get(host), self._hosts.get(f"*.{parent}") if label and dot else None
+        # Points to go on from, each with the number of segments that lead there; the last one is the most specific.
+        ways: list[tuple[_Node[Entry], int]] = [] if wildcard is None else [(wildcard, 0)]
+        if exact is not None:
+            ways.append((exact, 0))
+        end = len(segments)
+        while ways:
+            node, at = ways.pop()
+            if at == end:
+                if node.entries:
+                    yield node.entries
+                continue
+            segment = segments[at]
+            if segment and node.rest is not None:
+                ways.append((node.rest, end))
+            if segment and node.parameter is not None:
+                ways.append((node.parameter, at + 1))
+            literal = node.literals.get(segment)
+            if literal is not None:
+                ways.append((literal, at + 1))

@@ -55,8 +55,12 @@ def require_within_bounds(request: Request, proxy: Proxy) -> None:
 
     An unknown or empty `extauthz.` key is refused, since a typing error in a narrowing must not drop the narrowing.
     """
-    if proxy.hosts and not any(host_matches(pattern, request.host) for pattern in proxy.hosts):
+    hosts, host = proxy.hosts, request.host
+    # As a rule the host is spelled as in the settings, which is one comparison and no call.
+    if hosts and host not in hosts and not any(host_matches(pattern, host) for pattern in hosts):
         raise Refusal(Reason.PROXY_OUT_OF_BOUNDS, _HOST, inner="host")
+    if not request.context:
+        return
     for key, value in request.context.items():
         if key.startswith(CONTEXT_PREFIX) and (key not in _KEYS or not value):
             raise Refusal(Reason.PROXY_OUT_OF_BOUNDS, _CONTEXT, inner="context_extensions")

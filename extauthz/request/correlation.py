@@ -23,8 +23,8 @@ _TRACE_ID: Final = slice(3, 35)
 
 def request_id_of(headers: Headers) -> str:
     """Return the request id of a request; empty when there is none."""
-    value = headers.first("x-request-id")
-    return request_id_from(value) if value else ""
+    values = headers.lines.get("x-request-id")
+    return request_id_from(values[0]) if values else ""
 
 
 def request_id_from(value: str) -> str:
@@ -36,8 +36,8 @@ def request_id_from(value: str) -> str:
 
 def trace_id_of(headers: Headers) -> str:
     """Return the trace id of a request; empty when `traceparent` is missing, repeated or malformed."""
-    values = headers.all("traceparent")
-    return trace_id_from(values[0]) if len(values) == 1 else ""
+    values = headers.lines.get("traceparent")
+    return trace_id_from(values[0]) if values and len(values) == 1 else ""
 
 
 def trace_id_from(value: str) -> str:

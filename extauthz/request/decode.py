@@ -16,6 +16,7 @@ caller (gRFC A92) leaves most fields unset; nothing here needs them.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import Refusal
@@ -33,7 +34,6 @@ from extauthz.request.path import target_from
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
     from extauthz.model.request import Headers
 
 _NO_HTTP: Final = "The question holds no HTTP request."
@@ -54,20 +54,20 @@ def decode(raw: bytes | Message, *, shows_all_headers: bool = False) -> Request:
     """
     # 1. Bounded before parsed, and header lines in one shape.
     message = raw if isinstance(raw, Message) else read_message(raw)
-    attributes = message.attributes
     # 2. A message with an HTTP request in it.
-    if not attributes.request.HasField("http"):
+    if not message.has_http:
         raise Refusal(Reason.MALFORMED_REQUEST, _NO_HTTP, inner="no http")
-    http = attributes.request.http
     # 3. Header lines in one reading.
-    headers, pseudo = headers_from(message.names, message.values, exact=message.exact, complete=shows_all_headers)
+    headers, pseudo = headers_from(
+        message.names, message.values, exact=message.exact, complete=shows_all_headers, plain=message.plain
+    )
     # 4. One fact, shown twice, once.
-    host = _read_host(http, headers, pseudo)
-    method = http.method
-    _verify_agreement(http, pseudo)
+    host = _read_host(message.host, headers, pseudo)
+    method = message.method
+    _verify_agreement(message, pseudo)
     # 5. Everything else in its only reading.
-    verify_method(method, tunnel=":protocol" not in pseudo or not http.path)
-    target = target_from(http.path)
+    verify_method(method, tunnel=":protocol" not in pseudo or not message.path)
+    target = target_from(message.path)
     return Request(
         method=method,
         host=host,
@@ -75,41 +75,47 @@ def decode(raw: bytes | Message, *, shows_all_headers: bool = False) -> Request:
         segments=target.segments,
         query=target.query,
         headers=headers,
-        body=body_from(headers, http.body, http.raw_body),
+        body=body_from(headers, message.body, message.raw_body),
         upgrade=upgrade_of(headers, pseudo),
         preflight_method=preflight_method_of(method, headers),
-        source=_read_source(attributes),
-        context=dict(attributes.context_extensions),
+        source=_read_source(message),
+        context=message.context,
         request_id=request_id_of(headers),
         trace_id=trace_id_of(headers),
     )
 
 
-def _read_host(http: AttributeContext.HttpRequest, headers: Headers, pseudo: Mapping[str, str]) -> str:
+def _read_host(shown: str, headers: Headers, pseudo: Mapping[str, str]) -> str:
     """Return the canonical host, provided that `:authority` and `host` name the same one."""
-    host = canonical_host(http.host)
+    host = canonical_host(shown)
     for other in (pseudo.get(":authority"), headers.first("host")):
-        if other is not None and other != http.host and canonical_host(other) != host:
+        if other is not None and other != shown and canonical_host(other) != host:
             raise Refusal(Reason.MALFORMED_REQUEST, _DISAGREE, inner="host")
     return host
 
 
-def _verify_agreement(http: AttributeContext.HttpRequest, pseudo: Mapping[str, str]) -> None:
-    if pseudo.get(":method", http.method) != http.method:
+def _verify_agreement(message: Message, pseudo: Mapping[str, str]) -> None:
+    if pseudo.get(":method", message.method) != message.method:
         raise Refusal(Reason.MALFORMED_REQUEST, _DISAGREE, inner="method")
-    if pseudo.get(":path", http.path) != http.path:
+    if pseudo.get(":path", message.path) != message.path:
         raise Refusal(Reason.MALFORMED_REQUEST, _DISAGREE, inner="path")
-    if http.query or http.fragment:
+    if message.beside_path:
         # Envoy leaves both empty; whoever fills them could mean another target than `path`.
         raise Refusal(Reason.MALFORMED_REQUEST, _QUERY, inner="query or fragment field")
 
 
-def _read_source(attributes: AttributeContext) -> Source:
-    peer = attributes.source
-    address = peer.address.socket_address.address
+def _read_source(message: Message) -> Source:
+    if not (message.principal or message.certificate or message.sni):
+        return _read_address(message.address)
     return Source(
-        address=canonical_address(address) if address else "",
-        principal=peer.principal,
-        certificate=peer.certificate,
-        sni=attributes.tls_session.sni,
+        address=_read_address(message.address).address,
+        principal=message.principal,
+        certificate=message.certificate,
+        sni=message.sni,
     )
+
+
+@lru_cache(maxsize=1024)
+def _read_address(address: str) -> Source:
+    """Return the source of which nothing but the address is known; peers come back, and a source never changes."""
+    return Source(address=canonical_address(address) if address else "")

@@ -97,7 +97,7 @@ _SEVERAL_CREDENTIALS: Final = "Send exactly one credential in exactly one author
 
 
 def headers_from(
-    names: tuple[str, ...], values: tuple[str, ...], *, exact: bool, complete: bool = False
+    names: tuple[str, ...], values: tuple[str, ...], *, exact: bool, complete: bool = False, plain: bool = False
 ) -> tuple[Headers, dict[str, str]]:
     """Return the headers by lower-case name, and the pseudo headers apart.
 
@@ -106,24 +106,25 @@ def headers_from(
         values: of the same lines.
         exact: whether these are the lines as sent, and not merged ones.
         complete: whether these are said to be all. Where a pseudo header is missing, that is not believed.
+        plain: whether the values are known to be printable ASCII and, joined with commas, no larger than one header may
+            be. As nearly always; looking at every character again would be a good part of the work.
 
     Raises:
         Refusal: see the module's rules. Two credentials are `credentials_ambiguous`, the rest is `malformed_request` or
             `request_too_large`.
     """
-    text = "".join(values)  # One look at all values together; what is usual needs no other.
-    if not text.isprintable() and _CONTROL.search(text):
+    if not plain and _CONTROL.search("".join(values)):
         raise Refusal(Reason.MALFORMED_REQUEST, _VALUES, inner="control character in a header")
     read = _read_names(names) if len(names) <= _MOST_REMEMBERED else _read_names.__wrapped__(names)
     found = {name: values[line] for name, line in read.lines}
     for name, positions in read.repeated:
         found[name] = tuple([values[at] for at in positions])
-    if len(text) + len(values) > _SURELY_FITS:
+    if not plain:
         _verify_sizes(found)
     for name in read.special:
         _verify_special(name, found[name])
     pseudo = {name: values[at] for name, at in read.pseudo}
-    return Headers(found, exact=exact, complete=complete and pseudo.keys() >= _ALWAYS_SHOWN), pseudo
+    return Headers(found, exact, complete and read.shows_target), pseudo
 
 
 class _Names(NamedTuple):
@@ -134,12 +135,14 @@ class _Names(NamedTuple):
         repeated: names of several lines, and where all of them stand.
         special: those of the names that have rules of their own.
         pseudo: pseudo headers, and where they stand.
+        shows_target: whether all pseudo headers are there that every request has.
     """
 
     lines: tuple[tuple[str, slice], ...]
     repeated: tuple[tuple[str, tuple[int, ...]], ...]
     special: tuple[str, ...]
     pseudo: tuple[tuple[str, int], ...]
+    shows_target: bool
 
 
 @lru_cache(maxsize=512)
@@ -168,6 +171,7 @@ def _read_names(names: tuple[str, ...]) -> _Names:
         repeated=tuple((name, tuple(positions)) for name, positions in found.items() if len(positions) > 1),
         special=tuple(found.keys() & _SPECIAL),
         pseudo=tuple(pseudo.items()),
+        shows_target=pseudo.keys() >= _ALWAYS_SHOWN,
     )
 
 

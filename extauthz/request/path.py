@@ -79,12 +79,13 @@ def target_from(raw: str) -> Target:
     if "//" in path:
         raise Refusal(Reason.MALFORMED_REQUEST, _EMPTY_SEGMENT, inner="empty segment")
     segments = tuple(path[1:].split("/"))
+    text = path
     if "%" in path:
         segments = tuple([_decoded(segment) if "%" in segment else segment for segment in segments])
+        text = "/" + "/".join(segments)
         path = "/" + "/".join([quote(segment, safe=_NEED_NO_ENCODING) for segment in segments])
-    for segment in segments:
-        if _has_loose_ends(segment):
-            raise Refusal(Reason.MALFORMED_REQUEST, _DOTS, inner="dot segment")
+    if _has_loose_ends(text):
+        raise Refusal(Reason.MALFORMED_REQUEST, _DOTS, inner="dot segment")
     return Target(path, segments, query_from(query))
 
 
@@ -100,11 +101,14 @@ def _decoded(segment: str) -> str:
         raise Refusal(Reason.MALFORMED_REQUEST, _TEXT, inner="path text")
     if not text.isascii():
         folded = unicodedata.normalize("NFKC", text)
-        if not _DELIMITERS.isdisjoint(folded) or _has_loose_ends(folded):
+        if not _DELIMITERS.isdisjoint(folded) or _has_loose_ends("/" + folded):
             raise Refusal(Reason.MALFORMED_REQUEST, _DISGUISED, inner="delimiter in disguise")
     return text
 
 
-def _has_loose_ends(segment: str) -> bool:
-    """Return whether dots or spaces stand where file systems and some servers drop them; `.` and `..` are included."""
-    return segment.endswith((".", " ")) or segment.startswith(" ")
+def _has_loose_ends(path: str) -> bool:
+    """Return whether in a segment of a path dots or spaces stand where file systems and some servers drop them.
+
+    `.` and `..` are such segments. No decoded segment holds a slash, so the path can be looked at as a whole.
+    """
+    return "./" in path or "/ " in path or " /" in path or path.endswith((".", " "))

@@ -47,12 +47,13 @@ def query_from(text: str) -> tuple[tuple[str, str], ...]:
         raise Refusal(Reason.MALFORMED_REQUEST, _CHARACTERS, inner="query characters")
     if text.count("&") >= MAX_QUERY_PARAMETERS:
         raise Refusal(Reason.REQUEST_TOO_LARGE, _NUMBER, inner="query parameters")
+    encoded = "%" in text or "+" in text
     pairs = []
     for piece in text.split("&"):
         if piece:
             name, _, value = piece.partition("=")
-            pairs.append((_decoded(name), _decoded(value)))
-    if any(name.lower() == "_method" for name, _ in pairs):
+            pairs.append((_decoded(name), _decoded(value)) if encoded else (name, value))
+    if "_method" in [name.lower() for name, _ in pairs]:
         raise Refusal(Reason.MALFORMED_REQUEST, _METHOD_OVERRIDE, inner="method override")
     return tuple(pairs)
 

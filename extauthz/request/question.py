@@ -22,15 +22,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from extauthz.errors import Refusal
 from extauthz.model.carriers import API_KEY_HEADERS
 from extauthz.request.correlation import request_id_from, trace_id_from
-from extauthz.request.message import Message, read_message
-
-if TYPE_CHECKING:
-    from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from extauthz.request.message import Message, parse, read_message
 
 VALUES_READ: Final = frozenset(
     {
@@ -63,20 +60,37 @@ _HEAVIEST: Final = 4096
 """Characters of a name; it bounds what one kept decision can weigh."""
 
 
+class _Ids(NamedTuple):
+    """Where request id and trace stand; None where there is none, or more than one trace."""
+
+    request_id: int | None
+    trace_parent: int | None
+
+
 class Question(NamedTuple):
     """A question by name.
 
     Attributes:
         name: equal for two questions exactly when nothing that can matter differs.
-        request_id: for the record.
-        trace_id: for the record.
         message: what was read, for whoever has to decide the question.
+        ids: where among the header values those stand that only go to the record.
     """
 
     name: tuple[object, ...]
-    request_id: str
-    trace_id: str
     message: Message
+    ids: _Ids
+
+    @property
+    def request_id(self) -> str:
+        """Return the request id, for the record."""
+        at = self.ids.request_id
+        return request_id_from(self.message.values[at]) if at is not None else ""
+
+    @property
+    def trace_id(self) -> str:
+        """Return the trace id, for the record."""
+        at = self.ids.trace_parent
+        return trace_id_from(self.message.values[at]) if at is not None else ""
 
 
 def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
@@ -93,58 +107,44 @@ def read_question(raw: bytes, values_read: frozenset[str]) -> Question | None:
     except Refusal:
         return None
     values = message.values
-    attributes = message.attributes
-    request = attributes.request
-    http = request.http
-    if not message.plain or len(values) > _MOST_HEADERS or http.query or http.fragment:
+    if not message.plain or len(values) > _MOST_HEADERS or message.beside_path:
         return None
     plan = _plan(message.names, values_read)
-    target = http.path
-    if plan.good_once or any(values[at] != target for at in plan.target):
+    target = message.path
+    if plan.good_once or [at for at in plan.target if values[at] != target]:
         return None
-    source = attributes.source
-    context = attributes.context_extensions
     name = (
-        http.method,
+        message.method,
         _digest_of(target) if "?" in target else target,
-        http.host,
+        message.host,
         plan.names,
         tuple([values[at] for at in plan.read]),
         tuple([sha256(values[at].encode()).digest() for at in plan.credentials]),
-        _name_body(http),
-        source.address.socket_address.address,
-        source.principal,
-        _digest_of(source.certificate),
-        attributes.tls_session.sni,
-        tuple(sorted(context.items())) if context else (),
-        request.HasField("http"),
+        _name_body(message) if message.raw_body or message.body else (),
+        message.address,
+        message.principal,
+        _digest_of(message.certificate) if message.certificate else b"",
+        message.sni,
+        tuple(sorted(message.context.items())) if message.context else (),
+        message.has_http,
         message.exact,
     )
     if len(raw) > _HEAVIEST and _weight(name) > _HEAVIEST:
         return None
-    request_id, trace_parent = plan.request_id, plan.trace_parent
-    return Question(
-        name,
-        request_id_from(values[request_id]) if request_id is not None else "",
-        trace_id_from(values[trace_parent]) if trace_parent is not None else "",
-        message,
-    )
+    return Question(name, message, plan.ids)
 
 
 def has_stream_id(raw: bytes) -> bool:
     """Return whether a `CheckRequest` says which of the proxy's requests it is about; never raises."""
     try:
-        return bool(read_message(raw).attributes.request.http.id)
+        return bool(parse(raw).request.http.id)
     except Refusal:
         return False
 
 
-def _name_body(http: AttributeContext.HttpRequest) -> tuple[bytes, ...]:
-    """Return digests of the body in either form; most requests have none."""
-    raw_body, body = http.raw_body, http.body
-    if not raw_body and not body:
-        return ()
-    return (sha256(raw_body).digest(), _digest_of(body))
+def _name_body(message: Message) -> tuple[bytes, ...]:
+    """Return digests of the body in either form."""
+    return (sha256(message.raw_body).digest(), _digest_of(message.body))
 
 
 def _digest_of(text: str) -> bytes:
@@ -166,8 +166,7 @@ class _Plan(NamedTuple):
     target: tuple[int, ...]
     read: tuple[int, ...]
     credentials: tuple[int, ...]
-    request_id: int | None
-    trace_parent: int | None
+    ids: _Ids
     good_once: bool
 
 
@@ -183,7 +182,9 @@ def _plan(names: tuple[str, ...], values_read: frozenset[str]) -> _Plan:
         tuple(at for at in order if lower[at] == ":path"),
         tuple(at for at in order if lower[at] != ":path" and (lower[at] in valued or lower[at][:1] == ":")),
         tuple(at for at in order if lower[at] in _CREDENTIALS),
-        lower.index("x-request-id") if "x-request-id" in lower else None,
-        trace_parents[0] if len(trace_parents) == 1 else None,
+        _Ids(
+            lower.index("x-request-id") if "x-request-id" in lower else None,
+            trace_parents[0] if len(trace_parents) == 1 else None,
+        ),
         _GOOD_ONCE in lower,
     )

@@ -28,7 +28,7 @@ from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny, WaitUntil
 from extauthz.observing import Observing, observe
 from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence, SpendOutcome, Spent
-from extauthz.request.question import has_stream_id
+from extauthz.request.question import Question, has_stream_id
 from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class Checker:
     def _decide_first(self, question: _Question, named: Named | None = None) -> bytes | Pending:
         self._rim.metrics.began()
         try:
-            answer = self._ask(question, NO_EVIDENCE, named.message if named is not None else None)
+            answer = self._ask(question, NO_EVIDENCE, named.question.message if named is not None else None)
             if isinstance(answer, NeedsEvidence) or answer.spends:
                 return _Waiting(self, question, answer)
             response = self._settle(answer, question.started)
@@ -218,10 +218,10 @@ class Checker:
         if kept is None:
             return None
         self._rim.recall.learn(question.raw, question.proxy, question.ruleset, kept)
-        return self._give_again(kept, question.decision_id, at, question.started, named)
+        return self._give_again(kept, question.decision_id, at, question.started, named.question)
 
     def _give_again(
-        self, kept: Kept, decision_id: DecisionId, at: Instant, started: float, seen: Named | Sketch
+        self, kept: Kept, decision_id: DecisionId, at: Instant, started: float, seen: Question | Sketch
     ) -> bytes:
         """Return the answer of a kept decision that holds at `at`, recorded and counted like any other."""
         rim = self._rim

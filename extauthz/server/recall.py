@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from extauthz.policy.ruleset import Ruleset
     from extauthz.ports import EpochView, RecordSink
     from extauthz.request.bounds import Proxy
-    from extauthz.request.message import Message
+    from extauthz.request.question import Question
     from extauthz.request.sketch import Sketch
 
 _LANDED: Final = threading.Event()
@@ -56,15 +56,11 @@ class Named(NamedTuple):
 
     Attributes:
         key: what it is kept under.
-        request_id: of this one request.
-        trace_id: of this one request.
-        message: what was read of it, for whoever has to decide it.
+        question: what was read of it, with the ids of this one request.
     """
 
     key: DecisionKey
-    request_id: str
-    trace_id: str
-    message: Message | None = None
+    question: Question
 
 
 @dataclass(slots=True)
@@ -192,7 +188,7 @@ class Recall:
             self._unnamed += 1
             return None
         key = decision_key(ruleset.revision, proxy, question.name)
-        return Named(key, question.request_id, question.trace_id, question.message)
+        return Named(key, question)
 
     def find(self, key: DecisionKey, at: Instant) -> Kept | None:
         """Return the kept decision for `key` if it holds at `at`."""

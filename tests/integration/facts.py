@@ -182,7 +182,8 @@ class NoNames(Recall):
 
     def name(self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None) -> Named | None:
         """Return the one name."""
-        return Named(("any",), "", "") if super().name(raw, proxy, ruleset) else None
+        named = super().name(raw, proxy, ruleset)
+        return named._replace(key=("any",)) if named else None
 
 
 @dataclass

@@ -11,7 +11,7 @@ from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from extauthz.limits import MAX_CHECK_BYTES
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.request import Body, BodyState, Headers, Request, Source
-from extauthz.request.decode import decode
+from extauthz.request.decode import _read_address, decode
 from tests.simulators.envoy_messages import TYPICAL_HEADERS, check_request, grpc_caller_request
 from tests.unit.request.refusals import reason_of, refusal_of
 
@@ -262,3 +262,23 @@ def test_control_characters_in_headers_are_refused() -> None:
     """A line break inside a raw value is not passed on."""
     raw = check_request(headers=[("x-a", b"a\r\nx-b: c")], raw_headers=True)
     assert reason_of(lambda: decode(raw)) is Reason.MALFORMED_REQUEST
+
+
+def test_sources_are_never_taken_for_each_other() -> None:
+    """One whose address was seen before still has all of its own."""
+    same: dict[str, Any] = {"source": "::ffff:192.0.2.7"}
+    plain = decode(check_request(**same)).source
+    assert plain == decode(check_request(source="192.0.2.7")).source == Source(address="192.0.2.7")
+    for field in ("principal", "certificate", "sni"):
+        more: dict[str, Any] = {field: "x"}
+        assert decode(check_request(**same, **more)).source == Source(address="192.0.2.7", **more)
+    assert decode(check_request(**same)).source == plain
+    assert decode(check_request(source="192.0.2.8")).source == Source(address="192.0.2.8")
+    assert decode(check_request(source=None)).source == Source()
+
+
+def test_sources_that_are_remembered_are_bounded() -> None:
+    """Peers come in any number."""
+    for number in range(1100):
+        decode(check_request(source=f"10.0.{number // 256}.{number % 256}"))
+    assert _read_address.cache_info().currsize <= 1024

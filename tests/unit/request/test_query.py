@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from extauthz.limits import MAX_QUERY_PARAMETERS
 from extauthz.model.reason import Reason
@@ -33,6 +35,14 @@ from tests.unit.request.refusals import reason_of, refusal_of
 def test_decodes_pairs_in_order(text: str, pairs: tuple[tuple[str, str], ...]) -> None:
     """Pairs are decoded once, after they are split, and keep their order and their repetitions."""
     assert query_from(text) == pairs
+
+
+@given(st.lists(st.tuples(st.text("ab_.-~", min_size=1), st.text("xy12._-~=/?:@[]{}|", max_size=4)), max_size=4))
+def test_what_needs_no_decoding_reads_like_its_encoded_form(pairs: list[tuple[str, str]]) -> None:
+    """Names and values without a percent sign or a plus are taken as they are."""
+    plain = "&".join(f"{name}={value}" for name, value in pairs)
+    encoded = "&".join("=".join("".join(f"%{ord(one):02x}" for one in text) for text in pair) for pair in pairs)
+    assert query_from(plain) == query_from(encoded) == tuple(pairs)
 
 
 @pytest.mark.parametrize(
