@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, Verdict
+from extauthz.model.wide import wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from extauthz.ids import DecisionId, PolicyRevision, RuleId
     from extauthz.model.facts import AttributeValue
     from extauthz.model.identity import Identity
+    from extauthz.model.reason import Reason
     from extauthz.model.request import Request
     from extauthz.model.shadow import Shadow
 
@@ -85,6 +86,7 @@ class Observed:
     removes: tuple[str, ...] = ()
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """One answer and how it came about. Whatever was not reached stays None.
@@ -118,7 +120,7 @@ class Decision:
     @property
     def reason(self) -> Reason:
         """Return the stable code of the answer."""
-        return Reason.ALLOWED if isinstance(self.verdict, Allow) else self.verdict.reason
+        return self.verdict.reason
 
     @property
     def home(self) -> Home:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, ClassVar, assert_never
+
+from extauthz.model.reason import Reason
 
 if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.ids import RuleId
-    from extauthz.model.reason import Reason
     from extauthz.model.spend import Spend
 
 
@@ -161,9 +162,12 @@ class Allow:
     """Let the request through.
 
     Attributes:
+        reason: the stable code, always the same one.
         rule: the permit that granted; the first in file order.
         spends: what its requirements, those of guards and those that lifted a forbid use up.
     """
+
+    reason: ClassVar[Reason] = Reason.ALLOWED
 
     rule: RuleId
     spends: tuple[Spend, ...] = ()

@@ -12,18 +12,20 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from extauthz.limits import MAX_CHALLENGE_TEXT
 from extauthz.model.identity import Credential
 from extauthz.model.reason import REASONS, Reason
 from extauthz.model.verdict import ObtainScopes, StepUp, UseMethod, WaitUntil
 from extauthz.response.header_text import to_quotable, to_token_list
-from extauthz.response.status import FORBIDDEN, asks_step_up, has_no_challenge, status_of
+from extauthz.response.status import FORBIDDEN, asks_step_up, has_no_challenge, own_status
 
 if TYPE_CHECKING:
     from extauthz.clock import Instant
     from extauthz.model.decision import Target
-    from extauthz.model.verdict import Deny
+    from extauthz.model.verdict import Deny, Remedy
 
 DEFAULT_REALM: Final = "extauthz"
 """Realm of resources whose verification profile names none."""
@@ -38,6 +40,19 @@ _NONCE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,256}")
 _METHOD: Final = re.compile(r"[A-Z-]{1,32}")
 
 
+class _Asked(NamedTuple):
+    """What a challenge says of a resource, as its `Target` does."""
+
+    realm: str = ""
+    metadata_url: str = ""
+    proof_algorithms: tuple[str, ...] = ()
+    credential: str = ""
+    carrier: str = ""
+
+
+_UNKNOWN: Final = _Asked()
+
+
 def find_challenge(deny: Deny, target: Target | None) -> str | None:
     """Return the value of `WWW-Authenticate`, or None when another credential would not help.
 
@@ -45,33 +60,44 @@ def find_challenge(deny: Deny, target: Target | None) -> str | None:
         deny: the denial.
         target: what the request meant, None when it was refused before that was known.
     """
-    error = _error_of(deny)
-    if (error is None and not REASONS[deny.reason].challenge) or has_no_challenge(target):
+    asked = _UNKNOWN
+    if target is not None:
+        asked = _Asked(target.realm, target.metadata_url, target.proof_algorithms, target.credential, target.carrier)
+    return _challenge(deny.reason, deny.detail[:MAX_CHALLENGE_TEXT], deny.remedies, deny.schemes, asked)
+
+
+@lru_cache(maxsize=1024)
+def _challenge(
+    reason: Reason, detail: str, remedies: tuple[Remedy, ...], tried: tuple[str, ...], asked: _Asked
+) -> str | None:
+    """Most denials of a resource ask for the same. Whatever a challenge says is among the arguments."""
+    error = _error_of(reason, remedies)
+    if (error is None and not REASONS[reason].challenge) or has_no_challenge(asked.credential):
         return None
-    if deny.reason is Reason.STEP_UP_REQUIRED and not asks_step_up(deny):
+    if reason is Reason.STEP_UP_REQUIRED and not asks_step_up(reason, remedies):
         return None
-    parameters = [("realm", to_quotable(target.realm if target else "") or DEFAULT_REALM)]
+    parameters = [("realm", to_quotable(asked.realm) or DEFAULT_REALM)]
     if error is not None:
         parameters.append(("error", error))
-        parameters.append(("error_description", to_quotable(deny.detail or REASONS[deny.reason].title)))
-    parameters.extend(_remedy_parameters(deny))
-    if target is not None and target.metadata_url:
-        parameters.append(("resource_metadata", to_quotable(target.metadata_url)))
-    if target is not None and target.proof_algorithms:
-        parameters.append(("algs", to_token_list(target.proof_algorithms)))
+        parameters.append(("error_description", to_quotable(detail or REASONS[reason].title)))
+    parameters.extend(_remedy_parameters(reason, remedies))
+    if asked.metadata_url:
+        parameters.append(("resource_metadata", to_quotable(asked.metadata_url)))
+    if asked.proof_algorithms:
+        parameters.append(("algs", to_token_list(asked.proof_algorithms)))
         schemes: tuple[str, ...] = ("dpop",)
-    elif target is not None and target.credential == Credential.API_KEY:
-        parameters.append(("header", to_quotable(target.carrier)))
+    elif asked.credential == Credential.API_KEY:
+        parameters.append(("header", to_quotable(asked.carrier)))
         schemes = ("api_key",)
     else:
-        schemes = deny.schemes or ("bearer",)
+        schemes = tried or ("bearer",)
     written = ", ".join(f'{name}="{value}"' for name, value in parameters)
     return ", ".join(f"{_SCHEMES[scheme]} {written}" for scheme in schemes)
 
 
 def find_nonce_header(nonce: str) -> str | None:
     """Return the value of `DPoP-Nonce` (RFC 9449 section 8.2), None when there is nothing new to say."""
-    return nonce if _NONCE.fullmatch(nonce) is not None else None
+    return nonce if nonce and _NONCE.fullmatch(nonce) is not None else None
 
 
 def find_allow_header(deny: Deny) -> str | None:
@@ -92,27 +118,25 @@ def find_retry_header(deny: Deny, at: Instant) -> str | None:
     return str(max(1, math.ceil(max(instants) - at))) if instants else None
 
 
-def _error_of(deny: Deny) -> str | None:
-    if asks_step_up(deny):
+def _error_of(reason: Reason, remedies: tuple[Remedy, ...]) -> str | None:
+    if asks_step_up(reason, remedies):
         return "insufficient_user_authentication"
-    if status_of(deny) == FORBIDDEN and any(isinstance(remedy, ObtainScopes) for remedy in deny.remedies):
+    if own_status(reason, remedies) == FORBIDDEN and any(isinstance(remedy, ObtainScopes) for remedy in remedies):
         return "insufficient_scope"
-    return REASONS[deny.reason].error
+    return REASONS[reason].error
 
 
-def _remedy_parameters(deny: Deny) -> list[tuple[str, str]]:
+def _remedy_parameters(reason: Reason, remedies: tuple[Remedy, ...]) -> list[tuple[str, str]]:
     """Return `scope`, `acr_values` and `max_age`, each at most once.
 
     Several scope remedies add up. Of several sign-ins the first that names contexts and the shortest age are asked for:
     who meets those has done the most that one sign-in can do.
     """
-    scopes = to_token_list(
-        scope for remedy in deny.remedies if isinstance(remedy, ObtainScopes) for scope in remedy.scopes
-    )
+    scopes = to_token_list(scope for remedy in remedies if isinstance(remedy, ObtainScopes) for scope in remedy.scopes)
     found = [("scope", scopes)] if scopes else []
-    if not asks_step_up(deny):
+    if not asks_step_up(reason, remedies):
         return found
-    sign_ins = [remedy for remedy in deny.remedies if isinstance(remedy, StepUp)]
+    sign_ins = [remedy for remedy in remedies if isinstance(remedy, StepUp)]
     contexts = next((remedy.acr_values for remedy in sign_ins if remedy.acr_values), ())
     acr_values = to_token_list(contexts)
     if acr_values:

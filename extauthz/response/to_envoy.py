@@ -14,6 +14,7 @@ What Envoy does with an answer shapes this file:
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -28,21 +29,20 @@ from extauthz.response.header_text import to_header_value
 from extauthz.response.metadata import to_metadata
 from extauthz.response.problem import CONTENT_TYPE, to_problem
 from extauthz.response.status import code_of, status_of
-from extauthz.response.upstream import OWN_NAMES, Upstream, to_observed_upstream, to_upstream
+from extauthz.response.upstream import OWN_NAMES, to_observed_upstream, to_upstream
 from extauthz.response.wire import (
     ALLOWING_STATUS,
     BODY,
     DENIED_RESPONSE,
     DYNAMIC_METADATA,
     OK_RESPONSE,
+    RESPONSE_HEADERS,
     delimited,
     denial_status,
     header_option,
     http_status,
     metadata_member,
-    parameter_removals,
     removals,
-    response_header,
 )
 
 if TYPE_CHECKING:
@@ -61,9 +61,7 @@ def to_envoy(decision: Decision) -> bytes:
     try:
         verdict = decision.verdict
         said = _allowed(decision) if isinstance(verdict, Allow) else _denied(verdict, decision)
-        own = decision.decision_id
-        metadata = [metadata_member(name, text, remember=text != own) for name, text in to_metadata(decision)]
-        return said + delimited(DYNAMIC_METADATA, b"".join(metadata))
+        return said + delimited(DYNAMIC_METADATA, to_metadata(decision))
     except Exception as error:  # noqa: BLE001 — the last step: an exception would be an RPC error, which may let through
         with contextlib.suppress(Exception):  # A log that cannot be written must not change the answer either.
             _log.exception("answer could not be built", error=type(error).__name__)
@@ -72,22 +70,16 @@ def to_envoy(decision: Decision) -> bytes:
 
 def _allowed(decision: Decision) -> bytes:
     """Return a serialised `CheckResponse` with `status` and `ok_response`."""
-    upstream = _upstream(decision)
-    own = decision.decision_id
-    pieces = [header_option(name, value, remember=value != own) for name, value in upstream.headers]
-    pieces.append(removals(upstream.remove))
-    if upstream.remove_seen:
-        pieces.append(removals(upstream.remove_seen, remember=False))
-    if upstream.remove_parameters:
-        pieces.append(parameter_removals(upstream.remove_parameters))
+    changes = _upstream(decision)
     nonce = find_nonce_header(decision.next_nonce)
     if nonce is not None:
         # A stored answer would hand out an old nonce (RFC 9449 section 8.2).
-        pieces += [response_header("dpop-nonce", nonce), response_header("cache-control", "no-store")]
-    return ALLOWING_STATUS + delimited(OK_RESPONSE, b"".join(pieces))
+        changes += header_option("dpop-nonce", nonce, RESPONSE_HEADERS)
+        changes += header_option("cache-control", "no-store", RESPONSE_HEADERS)
+    return ALLOWING_STATUS + delimited(OK_RESPONSE, changes)
 
 
-def _upstream(decision: Decision) -> Upstream:
+def _upstream(decision: Decision) -> bytes:
     if decision.observed is not None:
         return to_observed_upstream(decision, decision.request)
     if decision.request is None or decision.target is None:
@@ -99,27 +91,28 @@ def _upstream(decision: Decision) -> Upstream:
 def _denied(deny: Deny, decision: Decision) -> bytes:
     """Return a serialised `CheckResponse` with a `status` other than 0 and `denied_response`."""
     status = status_of(deny, decision.target)
+    headers = [header_option(name, text) for name, text in _denial_headers(deny, decision)]
     body = to_problem(deny, decision.decision_id, decision.target)
-    own = decision.decision_id
-    headers = [header_option(name, text, remember=text != own) for name, text in _denial_headers(deny, decision)]
-    pieces = [http_status(status), *headers, delimited(BODY, body.encode())]
-    return denial_status(code_of(status), deny.reason.value) + delimited(DENIED_RESPONSE, b"".join(pieces))
+    denied = b"".join([_opening(deny.reason, status), *headers, delimited(BODY, body.encode())])
+    return denial_status(code_of(status), deny.reason.value) + delimited(DENIED_RESPONSE, denied)
+
+
+@lru_cache(maxsize=256)
+def _opening(reason: Reason, status: int) -> bytes:
+    """Return what each `denied_response` for a reason begins with: HTTP status and headers."""
+    fixed = (("content-type", CONTENT_TYPE), ("cache-control", "no-store"), ("x-extauthz-reason", reason.value))
+    return http_status(status) + b"".join([header_option(name, text) for name, text in fixed])
 
 
 def _denial_headers(deny: Deny, decision: Decision) -> list[tuple[str, str]]:
-    headers = [
-        ("content-type", CONTENT_TYPE),
-        ("cache-control", "no-store"),
-        ("x-extauthz-reason", deny.reason.value),
-        ("x-extauthz-decision-id", to_header_value(decision.decision_id)),
-    ]
+    headers = [("x-extauthz-decision-id", to_header_value(decision.decision_id))]
     challenge = find_challenge(deny, decision.target)
     if challenge is not None:
         headers.append(("www-authenticate", challenge))
-    allow = find_allow_header(deny)
+    allow = find_allow_header(deny) if deny.remedies else None
     if allow is not None:
         headers.append(("allow", allow))
-    retry = find_retry_header(deny, decision.at)
+    retry = find_retry_header(deny, decision.at) if deny.remedies else None
     if retry is not None:
         headers.append(("retry-after", retry))
     nonce = find_nonce_header(decision.next_nonce)
@@ -136,21 +129,12 @@ def _unanswerable() -> bytes:
     """
     deny = Deny(reason=Reason.INTERNAL_ERROR)
     status = status_of(deny)
-    headers = [
-        ("content-type", CONTENT_TYPE),
-        ("cache-control", "no-store"),
-        ("x-extauthz-reason", deny.reason.value),
-    ]
-    denied = [
-        http_status(status),
-        *(header_option(name, value) for name, value in headers),
-        delimited(BODY, to_problem(deny, DecisionId("")).encode()),
-    ]
-    metadata = [metadata_member("outcome", "deny"), metadata_member("reason", deny.reason.value)]
+    body = to_problem(deny, DecisionId("")).encode()
+    metadata = metadata_member("outcome", b"deny") + metadata_member("reason", deny.reason.value.encode())
     serialised = (
         denial_status(code_of(status), deny.reason.value)
-        + delimited(DENIED_RESPONSE, b"".join(denied))
-        + delimited(DYNAMIC_METADATA, b"".join(metadata))
+        + delimited(DENIED_RESPONSE, _opening(deny.reason, status) + delimited(BODY, body))
+        + delimited(DYNAMIC_METADATA, metadata)
     )
     read_back = CheckResponse.FromString(serialised)
     if not read_back.status.code or read_back.WhichOneof("http_response") != "denied_response":

@@ -19,15 +19,15 @@ Envoy compares their names as they were sent, so a name in percent-encoding (`ac
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.model.identity import Kind
 from extauthz.model.request import Headers
 from extauthz.response.credentials import CREDENTIAL_HEADERS, CREDENTIAL_PARAMETERS, CREDENTIAL_PREFIXES
 from extauthz.response.header_text import to_header_value
+from extauthz.response.wire import header_option, parameter_removals, removals
 
 if TYPE_CHECKING:
     from extauthz.model.decision import Decision, Target
@@ -53,47 +53,31 @@ DECISION_HEADERS: Final = ("x-extauthz-decision-id", "x-extauthz-policy")
 
 _NOT_ALPHANUMERIC: Final = re.compile(r"[^a-z0-9]")
 _LONGEST_REMEMBERED_NAME: Final = 64
-"""Characters."""
+"""Characters of the name of a header."""
+_LONGEST_REMEMBERED_NAMES: Final = 2048
+"""Characters of the names of all headers of a request, together."""
+_LONGEST_REMEMBERED_CALLER: Final = 512
+"""Characters of what is set about a caller besides the subject, together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Upstream:
-    """Changes to the request before it goes on.
-
-    Attributes:
-        headers: name and value of what is set; overwrites whatever the client sent.
-        remove: header names, lower case, that are removed without having been seen.
-        remove_seen: further header names that this request carries. Together with `remove` each name stands once, and
-            none of them in `headers`.
-        remove_parameters: query parameter names.
-    """
-
-    headers: tuple[tuple[str, str], ...]
-    remove: tuple[str, ...]
-    remove_seen: tuple[str, ...]
-    remove_parameters: tuple[str, ...]
-
-
-def to_upstream(decision: Decision, request: Request, target: Target) -> Upstream:
-    """Return the changes for an allowed request.
+def to_upstream(decision: Decision, request: Request, target: Target) -> bytes:
+    """Return the changes for an allowed request: fields of an `OkHttpResponse`. No name is set and removed, or twice.
 
     Raises:
         ValueError: an identity value does not fit into a header.
     """
-    headers = _headers(decision)
-    target = _forwarding(decision, target)
-    wanted = dict(headers)
-    unseen = _NONE if request.headers.complete else _names_to_remove(tuple(wanted), target.carrier, target.forward)
-    seen = sorted(  # in one order, so that equal requests have equal answers
-        name
-        for name in request.headers.lines
-        if name not in wanted and name not in unseen.among and _is_unwanted(name, target)
-    )
-    parameters = _undeclared_parameters(request, target) if request.query else ()
-    return Upstream(tuple(headers), unseen.names, tuple(seen), parameters)
+    headers, ours = _headers(decision)
+    forward = _forwarded(decision, target)
+    unseen = _NOTHING if request.headers.complete else _unseen(ours, target.carrier, forward)
+    changes = headers + unseen.serialised
+    unwanted = _unwanted(request, target.carrier, forward)
+    if unwanted:
+        changes += removals([name for name in unwanted if name not in ours and name not in unseen.names])
+    parameters = _undeclared_parameters(request, target.carrier, forward) if request.query else ()
+    return changes + parameter_removals(parameters) if parameters else changes
 
 
-def to_observed_upstream(decision: Decision, request: Request | None) -> Upstream:
+def to_observed_upstream(decision: Decision, request: Request | None) -> bytes:
     """Return the changes for a request that is only observed: our headers and no look-alike, all else as it was.
 
     Args:
@@ -103,66 +87,98 @@ def to_observed_upstream(decision: Decision, request: Request | None) -> Upstrea
     Raises:
         ValueError: an identity value does not fit into a header.
     """
-    headers = _headers(decision)
-    wanted = dict(headers)
+    headers, ours = _headers(decision)
     shown = request.headers if request is not None else Headers()
-    unseen = () if shown.complete else tuple(name for name in OWN_NAMES if name not in wanted)
-    seen = sorted(name for name in shown.lines if name not in wanted and name not in unseen and _is_like_ours(name))
-    return Upstream(tuple(headers), unseen, tuple(seen), ())
+    unseen = _NOTHING if shown.complete else _ours_unseen(ours)
+    seen = [name for name in shown.lines if name not in ours and name not in unseen.names and _is_like_ours(name)]
+    return headers + unseen.serialised + removals(sorted(seen))
 
 
 def undeclared_credentials(decision: Decision, request: Request, target: Target) -> tuple[str, ...]:
     """Return what `to_upstream` removes of the credentials in a request: header names, then parameters as `?name`."""
-    target = _forwarding(decision, target)
-    headers = sorted(name for name in request.headers.lines if _is_unwanted(name, target) and not _is_like_ours(name))
-    return (*headers, *(f"?{name}" for name in _undeclared_parameters(request, target)))
+    forward = _forwarded(decision, target)
+    headers = [name for name in _unwanted(request, target.carrier, forward) if not _is_like_ours(name)]
+    return (*headers, *(f"?{name}" for name in _undeclared_parameters(request, target.carrier, forward)))
 
 
-def _forwarding(decision: Decision, target: Target) -> Target:
-    verified = decision.identity is not None and bool(decision.identity.transaction)
-    if verified or _TRANSACTION in target.forward:
-        return replace(target, forward=_with_transaction(target.forward, verified=verified))
-    return target
-
-
-def _with_transaction(forward: frozenset[str], *, verified: bool) -> frozenset[str]:
+def _forwarded(decision: Decision, target: Target) -> frozenset[str]:
     """Return what goes upstream: a transaction token if, and only if, it was verified, whatever a resource forwards."""
-    return forward | {_TRANSACTION} if verified else forward - {_TRANSACTION}
+    if decision.identity is not None and decision.identity.transaction:
+        return target.forward | {_TRANSACTION}
+    return target.forward - {_TRANSACTION} if _TRANSACTION in target.forward else target.forward
 
 
-@dataclass(frozen=True, slots=True)
-class _Unseen:
-    names: tuple[str, ...]
-    among: frozenset[str]
+class _Unseen(NamedTuple):
+    """What is removed whether or not Envoy showed it to us: names, and the same serialised."""
+
+    names: frozenset[str]
+    serialised: bytes
 
 
-_NONE: Final = _Unseen((), frozenset())
+_NOTHING: Final = _Unseen(frozenset(), b"")
 
 
 @lru_cache(maxsize=1024)
-def _names_to_remove(wanted: tuple[str, ...], carrier: str, forward: frozenset[str]) -> _Unseen:
-    """Return what is removed whether or not Envoy showed it to us."""
-    own = [name for name in OWN_NAMES if name not in wanted]
-    names = (*own, *sorted(CREDENTIAL_HEADERS - forward - {carrier}))
-    return _Unseen(names, frozenset(names))
+def _unseen(ours: tuple[str, ...], carrier: str, forward: frozenset[str]) -> _Unseen:
+    own = _ours_unseen(ours)
+    credentials = sorted(CREDENTIAL_HEADERS - forward - {carrier})
+    return _Unseen(own.names.union(credentials), own.serialised + removals(credentials))
 
 
-def _headers(decision: Decision) -> list[tuple[str, str]]:
-    values = _identity_values(decision.identity) if decision.identity is not None else ()
-    named = [(name, to_header_value(value)) for name, value in zip(IDENTITY_HEADERS, values, strict=False) if value]
-    named.append((DECISION_HEADERS[0], to_header_value(decision.decision_id)))
-    if decision.policy:
-        named.append((DECISION_HEADERS[1], to_header_value(decision.policy)))
-    return named
+@lru_cache(maxsize=256)
+def _ours_unseen(ours: tuple[str, ...]) -> _Unseen:
+    names = [name for name in OWN_NAMES if name not in ours]
+    return _Unseen(frozenset(names), removals(names))
 
 
-def _identity_values(identity: Identity) -> tuple[str, ...]:
-    """Return the values for `IDENTITY_HEADERS` in order, empty where nothing is known; none for anonymous callers."""
-    subject = identity.subject
-    if subject.kind is Kind.ANONYMOUS:
-        return ()
-    actor = (identity.actor.subject, identity.actor.issuer) if identity.actor is not None else ("", "")
-    return (subject.subject, *actor, identity.client, subject.kind or "", identity.tenant, subject.issuer)
+def _headers(decision: Decision) -> tuple[bytes, tuple[str, ...]]:
+    """Return what is set, as entries of `headers`, and the names of it."""
+    identity = decision.identity
+    if identity is None or identity.subject.kind is Kind.ANONYMOUS:
+        subject, others = "", _NOBODY
+    else:
+        subject, others = identity.subject.subject, _others(identity)
+    around = _around_id if len("".join(others)) <= _LONGEST_REMEMBERED_CALLER else _around_id.__wrapped__
+    known = around(bool(subject), others, decision.policy or "")
+    own = known.before + header_option(DECISION_HEADERS[0], to_header_value(decision.decision_id)) + known.after
+    return header_option(IDENTITY_HEADERS[0], to_header_value(subject)) + own if subject else own, known.names
+
+
+_NOBODY: Final = ("",) * (len(IDENTITY_HEADERS) - 1)
+
+
+def _others(identity: Identity) -> tuple[str, ...]:
+    """Return the values for `IDENTITY_HEADERS` but the first, in order, empty where nothing is known."""
+    subject, actor = identity.subject, identity.actor
+    acting = (actor.subject, actor.issuer) if actor is not None else ("", "")
+    return (*acting, identity.client, subject.kind or "", identity.tenant, subject.issuer)
+
+
+class _AroundId(NamedTuple):
+    """What is set besides the subject and the decision's id: the same for many requests.
+
+    Attributes:
+        before: entries of `headers` that come before the id.
+        after: those that come after it.
+        names: of all that is set, subject and id included.
+    """
+
+    before: bytes
+    after: bytes
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=1024)
+def _around_id(named: bool, others: tuple[str, ...], policy: str) -> _AroundId:  # noqa: FBT001 — part of a key
+    set_for = (named, *map(bool, others), True, bool(policy))
+    names = tuple(name for name, is_set in zip((*IDENTITY_HEADERS, *DECISION_HEADERS), set_for, strict=True) if is_set)
+    before = [
+        header_option(name, to_header_value(value))
+        for name, value in zip(IDENTITY_HEADERS[1:], others, strict=True)
+        if value
+    ]
+    after = header_option(DECISION_HEADERS[1], to_header_value(policy)) if policy else b""
+    return _AroundId(b"".join(before), after, names)
 
 
 def _spellings(name: str) -> list[str]:
@@ -178,11 +194,23 @@ OWN_NAMES: Final = tuple(
 """Every header of ours, in every spelling with hyphens and underscores."""
 
 
-def _is_unwanted(name: str, target: Target) -> bool:
-    """Return whether a header that the client sent, and that we do not set, must not reach the upstream."""
-    # Clients choose names, so only short ones may take room in the cache.
+def _unwanted(request: Request, carrier: str, forward: frozenset[str]) -> tuple[str, ...]:
+    """Return names of headers in a request that must not reach the upstream unless we set them, sorted."""
+    names = tuple(request.headers.lines)
+    # Clients choose names, here and below, so only short ones may take room in a cache.
+    choose = _unwanted_among if len("".join(names)) <= _LONGEST_REMEMBERED_NAMES else _unwanted_among.__wrapped__
+    return choose(names, carrier, forward)
+
+
+@lru_cache(maxsize=512)
+def _unwanted_among(names: tuple[str, ...], carrier: str, forward: frozenset[str]) -> tuple[str, ...]:
+    """Clients of one kind send the same names time and again."""
+    return tuple(sorted(name for name in names if _is_unwanted(name, carrier, forward)))
+
+
+def _is_unwanted(name: str, carrier: str, forward: frozenset[str]) -> bool:
     judge = _judge if len(name) <= _LONGEST_REMEMBERED_NAME else _judge.__wrapped__
-    return judge(name, target.carrier, target.forward)
+    return judge(name, carrier, forward)
 
 
 @lru_cache(maxsize=8192)
@@ -203,8 +231,10 @@ def _is_like_ours(name: str) -> bool:
     return _NOT_ALPHANUMERIC.sub("-", name.lower()).startswith(PREFIX)
 
 
-def _undeclared_parameters(request: Request, target: Target) -> tuple[str, ...]:
+def _undeclared_parameters(request: Request, carrier: str, forward: frozenset[str]) -> tuple[str, ...]:
     """Return the credential parameters present, except those whose header form the resource declares."""
-    present = CREDENTIAL_PARAMETERS.intersection(name for name, _ in request.query)
-    declared = {target.carrier, *target.forward}
+    present = CREDENTIAL_PARAMETERS.intersection(dict(request.query))
+    if not present:
+        return ()
+    declared = {carrier, *forward}
     return tuple(sorted(name for name in present if name.replace("_", "-") not in declared))

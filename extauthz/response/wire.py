@@ -1,11 +1,11 @@
-"""Pieces of a serialised `CheckResponse`, kept as bytes because they come again and again.
+"""Pieces of a serialised `CheckResponse`.
 
-Most of an answer is the same for every request of a caller: its identity headers, the names that are removed, the
-metadata. Protocol Buffers allow messages to be put together from serialised fields, so each piece is serialised once by
-the library and remembered, and an answer is a join. Only the framing of a length-delimited field is written here
-(Protocol Buffers encoding, "Message structure"); tests hold joined answers against ones that the library built.
+Protocol Buffers allow messages to be put together from serialised fields, so an answer is a join. What surrounds a text
+in its field depends on the field's name and on how long the text is, and on nothing else: the library writes it once,
+and it is remembered; no text is. Only the framing of a length-delimited field is written here (Protocol Buffers
+encoding, "Message structure"); tests hold joined answers against ones that the library built.
 
-Memory is bounded: a number of pieces, none longer than `_LONGEST_REMEMBERED`.
+Memory is bounded by a number of small pieces.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from extauthz.gen.envoy.config.core.v3.base_pb2 import HeaderValueOption
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from extauthz.gen.envoy.type.v3.http_status_pb2 import StatusCode
 
 _OVERWRITE: Final = HeaderValueOption.HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD
 _LENGTH_DELIMITED: Final = 2
-_LONGEST_REMEMBERED: Final = 512
-"""Characters of a value that is remembered; longer ones are serialised each time."""
 
 HEADERS: Final = 2
 """Field number of `headers` in both `OkHttpResponse` and `DeniedHttpResponse`."""
@@ -43,71 +43,75 @@ def delimited(number: int, payload: bytes) -> bytes:
         number: the field's number, at most 15, so that its tag is one byte.
         payload: its serialised content.
     """
-    size = len(payload)
-    tag = number << 3 | _LENGTH_DELIMITED
-    if size <= 0x7F:  # noqa: PLR2004 — seven bits a byte, the eighth says that more follow
-        return bytes((tag, size)) + payload
-    length = bytearray((tag,))
-    while size > 0x7F:  # noqa: PLR2004 — see above
-        length.append(size & 0x7F | 0x80)
+    return _frame(number, len(payload)) + payload
+
+
+@lru_cache(maxsize=4096)
+def _frame(number: int, size: int) -> bytes:
+    """Return the tag and the length of a length-delimited field."""
+    frame = bytearray((number << 3 | _LENGTH_DELIMITED,))
+    while size > 0x7F:  # noqa: PLR2004 — seven bits a byte, the eighth says that more follow
+        frame.append(size & 0x7F | 0x80)
         size >>= 7
-    length.append(size)
-    return bytes(length) + payload
+    frame.append(size)
+    return bytes(frame)
 
 
-def header_option(name: str, value: str, *, remember: bool = True) -> bytes:
+def header_option(name: str, value: str, number: int = HEADERS) -> bytes:
     """Return an entry of `headers` that overwrites, in the spelling of every Envoy (`append` and `append_action`).
 
     Args:
-        name: lower case.
+        name: lower case, and one of few, since it is remembered.
         value: its text.
-        remember: whether it is likely to come again; a decision's own id is not.
+        number: of the field that it is an entry of.
     """
-    make = _option if remember and len(value) <= _LONGEST_REMEMBERED else _option.__wrapped__
-    return make(name, value)
+    text = value.encode()
+    before, after = _around_value(name, len(text), number)
+    return before + text + after
 
 
-def response_header(name: str, value: str) -> bytes:
-    """Return an entry of `response_headers_to_add` that overwrites; not remembered."""
-    return _option.__wrapped__(name, value, RESPONSE_HEADERS)
-
-
-@lru_cache(maxsize=8192)
-def _option(name: str, value: str, number: int = HEADERS) -> bytes:
+@lru_cache(maxsize=4096)
+def _around_value(name: str, size: int, number: int) -> tuple[bytes, bytes]:
     option = HeaderValueOption()
     option.header.key = name
-    option.header.value = value
+    option.header.value = "\0" * size
     option.append.value = False
     option.append_action = _OVERWRITE
-    return delimited(number, option.SerializeToString())
+    return _around(delimited(number, option.SerializeToString()), size)
 
 
-def removals(names: tuple[str, ...], *, remember: bool = True) -> bytes:
-    """Return `headers_to_remove` of an `OkHttpResponse`; what clients chose is not remembered."""
-    return _removals(names) if remember else _removals.__wrapped__(names)
+def metadata_member(name: str, text: bytes) -> bytes:
+    """Return one text member of a `Struct`.
+
+    Args:
+        name: one of few, since it is remembered.
+        text: in UTF-8.
+    """
+    before, after = _around_text(name, len(text))
+    return before + text + after
 
 
-@lru_cache(maxsize=1024)
-def _removals(names: tuple[str, ...]) -> bytes:
+@lru_cache(maxsize=4096)
+def _around_text(name: str, size: int) -> tuple[bytes, bytes]:
+    struct = Struct()
+    struct.fields[name].string_value = "\0" * size
+    return _around(struct.SerializeToString(), size)
+
+
+def _around(serialised: bytes, size: int) -> tuple[bytes, bytes]:
+    """Return what stands before and after `size` zeros; no byte before them (of a tag, length or name) is one."""
+    start = serialised.index(bytes(size))
+    return serialised[:start], serialised[start + size :]
+
+
+def removals(names: Sequence[str]) -> bytes:
+    """Return `headers_to_remove` of an `OkHttpResponse`."""
     return OkHttpResponse(headers_to_remove=names).SerializeToString()
 
 
-def parameter_removals(names: tuple[str, ...]) -> bytes:
+def parameter_removals(names: Sequence[str]) -> bytes:
     """Return `query_parameters_to_remove` of an `OkHttpResponse`."""
     return OkHttpResponse(query_parameters_to_remove=names).SerializeToString()
-
-
-def metadata_member(name: str, text: str, *, remember: bool = True) -> bytes:
-    """Return one text member of a `Struct`; `remember` as in `header_option`."""
-    make = _member if remember and len(text) <= _LONGEST_REMEMBERED else _member.__wrapped__
-    return make(name, text)
-
-
-@lru_cache(maxsize=8192)
-def _member(name: str, text: str) -> bytes:
-    struct = Struct()
-    struct.fields[name].string_value = text
-    return struct.SerializeToString()
 
 
 @lru_cache(maxsize=256)
@@ -126,7 +130,6 @@ def denial_status(code: int, message: str) -> bytes:
     return answer.SerializeToString()
 
 
-@lru_cache(maxsize=64)
 def http_status(status: int) -> bytes:
     """Return `status` of a `DeniedHttpResponse`."""
     denied = DeniedHttpResponse()
