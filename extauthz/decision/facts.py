@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from extauthz.model.enquiry import Enquiries
 from extauthz.model.facts import Facts
-from extauthz.model.identity import Principal
+from extauthz.model.identity import Kind, Principal
 from extauthz.model.registry import Registration
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ _ATTRIBUTE: Final = "resource."
 
 _NOBODY: Final = Principal(issuer="", subject="")
 _UNDECLARED: Final = Registration(name="")
+_KINDS: Final[Mapping[Kind | None, str]] = {None: "", **{kind: kind.value for kind in Kind}}
 
 
 def gather_facts(  # noqa: PLR0913 — the parts of a decision that rules may see
@@ -83,7 +84,9 @@ class Variables(Mapping[str, object]):
         read = _READ.get(name)
         if read is not None:
             value = read(self)
-            return default if not value and (value is None or isinstance(value, str)) else value
+            if value:
+                return value
+            return default if value is None or isinstance(value, str) else value
         return self._attributes.get(name.removeprefix(_ATTRIBUTE), default) if name.startswith(_ATTRIBUTE) else default
 
     def __getitem__(self, name: str) -> object:
@@ -122,7 +125,7 @@ class Variables(Mapping[str, object]):
 
 
 def _kind(party: Principal) -> str:
-    return party.kind.value if party.kind is not None else ""
+    return _KINDS[party.kind]
 
 
 def _involved_kinds(identity: Identity) -> list[str] | None:

@@ -54,7 +54,9 @@ def reusable_until(verdict: Verdict, rules: RouteRules, facts: Facts) -> Instant
     if not isinstance(verdict, Allow) and verdict.reason not in _KEPT:
         return None
     until = facts.at + LONGEST_SECONDS
-    if facts.identity.accepted_until is not None:
-        until = min(until, facts.identity.accepted_until)
-    until = Instant(min([until, *(requirement.changes_at(facts) for requirement in rules.requirements)]))
-    return until if until > facts.at else None
+    accepted_until = facts.identity.accepted_until
+    if accepted_until is not None and accepted_until < until:
+        until = accepted_until
+    for requirement in rules.timed:
+        until = min(until, requirement.changes_at(facts))
+    return Instant(until) if until > facts.at else None

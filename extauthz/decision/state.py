@@ -44,7 +44,9 @@ def read_state(
         ledger: takes the names before they are looked at.
         restrictions: what concerns the caller and refuses nothing by itself; its names are noted already.
     """
-    names = tuple(dict.fromkeys(name for requirement in rules.requirements for name in requirement.needs(facts)))
+    if not rules.stateful:
+        return facts
+    names = tuple(dict.fromkeys(name for requirement in rules.stateful for name in requirement.needs(facts)))
     if not names:
         return facts
     ledger.note(*names)

@@ -15,9 +15,9 @@ is revealed, since the rest would not help.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Deny, Trail, Verdict
@@ -48,8 +48,7 @@ class State(Enum):
     LIFTED = "lifted"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one rule that applies, or whose condition failed.
 
     Attributes:
@@ -94,22 +93,24 @@ token come in one round trip, so the sign-in leads (RFC 9470 section 3 lets it c
 def combine(outcomes: Sequence[Outcome]) -> Verdict:
     """Return the verdict that the table gives for the outcomes of one request's rules, in file order."""
     trail = _trail(outcomes)
-    enforced = [outcome for outcome in outcomes if not outcome.observe]
-    for outcome in enforced:
+    permits: list[Outcome] = []
+    others: list[Outcome] = []
+    for outcome in outcomes:
+        if not outcome.observe:
+            (permits if outcome.effect is Effect.PERMIT else others).append(outcome)
+    for outcome in others:
         if outcome.effect is Effect.FORBID and outcome.state is State.HOLDS:
             return Deny(reason=Reason.FORBIDDEN, rule=outcome.id, trail=trail)
-    for outcome in enforced:
-        if outcome.effect is not Effect.PERMIT and _failed(outcome):
+    for outcome in others:
+        if _failed(outcome):
             return Deny(reason=outcome.failure, rule=outcome.id, trail=trail, inner=outcome.inner)
-    guards = [outcome for outcome in enforced if outcome.effect is Effect.GUARD and outcome.unmet]
-    permits = [outcome for outcome in enforced if outcome.effect is Effect.PERMIT]
-    granting = next((outcome for outcome in permits if outcome.state is State.HOLDS), None)
-    if granting is None:
-        return _deny_without_permit(guards, permits, trail)
-    if guards:
-        return _deny_unmet(guards, trail)
-    spending = [outcome for outcome in enforced if outcome.effect is not Effect.PERMIT]
-    return Allow(rule=granting.id, spends=_merge_spends([*spending, granting]), trail=trail)
+    guards = [outcome for outcome in others if outcome.effect is Effect.GUARD and outcome.unmet]
+    for permit in permits:
+        if permit.state is State.HOLDS:
+            if guards:
+                return _deny_unmet(guards, trail)
+            return Allow(rule=permit.id, spends=_merge_spends([*others, permit]), trail=trail)
+    return _deny_without_permit(guards, permits, trail)
 
 
 def _merge_spends(outcomes: Sequence[Outcome]) -> tuple[Spend, ...]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from extauthz.errors import PolicyError, Problem
 from extauthz.ids import PolicyRevision
-from extauthz.policy.attributes import Fixed, FromHeader
+from extauthz.policy.attributes import Fixed, FromContext, FromHeader, FromPath
 from extauthz.policy.declaration import Declaration, ProfileFace, declare
 from extauthz.policy.document import ForbidPart, GuardPart, PermitPart
 from extauthz.policy.doubts import find_doubts
@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 __all__ = ["PolicyContext", "ProfileFace", "compile_policy", "revision_of"]
 
 _REVISION_DIGITS: Final = 16
+_VISIBLE: Final = (FromPath, FromContext, Fixed)
+"""Where attributes come from that are no secret (`policy/names.py: Fact.visible`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,25 +237,33 @@ def _surroundings(
     if context.profiles is not None:
         shared["identity.profile"] = replace(FACTS["identity.profile"], vocabulary=tuple(context.profiles))
     fixed = _fixed_values(declarations)
+    hidden = {
+        (each.target, attribute.name)
+        for each in declarations
+        for attribute in each.route.attributes
+        if not isinstance(attribute.origin, _VISIBLE)
+    }
     known: dict[object, Surroundings] = {}
     found: dict[TargetName, Surroundings] = {}
     for each in declarations:
-        kinds = {name: (kind, choices or fixed.get((each.target, name), ())) for name, kind, choices in each.signature}
-        visible = tuple(kinds.items())
-        if visible not in known:
-            attributes = {
-                f"resource.{name}": Fact(kind, tuple(str(choice) for choice in choices))
-                for name, (kind, choices) in visible
+        attributes = tuple(
+            (name, kind, choices or fixed.get((each.target, name), ()), (each.target, name) not in hidden)
+            for name, kind, choices in each.signature
+        )
+        if attributes not in known:
+            own = {
+                f"resource.{name}": Fact(kind, tuple(str(choice) for choice in choices), visible)
+                for name, kind, choices, visible in attributes
             }
-            known[visible] = Surroundings(
+            known[attributes] = Surroundings(
                 ".".join(each.target),
-                {**shared, **attributes},
+                {**shared, **own},
                 context.acr,
                 spends=context.spends,
                 plugins=context.plugins,
                 decision_points=context.decision_points,
             )
-        found.setdefault(each.target, known[visible])
+        found.setdefault(each.target, known[attributes])
     return found
 
 

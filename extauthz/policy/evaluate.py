@@ -6,11 +6,11 @@ outcome `FAILED`, which denies for forbids and guards and never grants for permi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, assert_never
+from typing import TYPE_CHECKING, Final, NamedTuple, assert_never
 
 from extauthz.model.reason import Reason
 from extauthz.policy.combine import Effect, Outcome, State, combine
-from extauthz.policy.rules import Condition, ConditionFailed, Failed, Forbid, Guard, Met, Permit, Unmet, Who
+from extauthz.policy.rules import MET, ConditionFailed, Failed, Forbid, Guard, Met, Permit, Unmet, Who
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 
 def evaluate(rules: RouteRules, facts: Facts) -> Verdict:
     """Return the verdict of one route's rules over the facts of one request."""
-    outcomes = [outcome_of(rule, facts) for rule in rules.in_turn]
-    return combine([outcome for outcome in outcomes if outcome is not None])
+    outcomes: list[Outcome] = []
+    for rule in rules.in_turn:
+        outcome = outcome_of(rule, facts)
+        if outcome is not None:
+            outcomes.append(outcome)
+    return combine(outcomes)
 
 
 def outcome_of(rule: Forbid | Guard | Permit, facts: Facts) -> Outcome | None:
@@ -43,7 +47,7 @@ def outcome_of(rule: Forbid | Guard | Permit, facts: Facts) -> Outcome | None:
 
 def _forbid(rule: Forbid, facts: Facts) -> Outcome | None:
     try:
-        if not _applies(rule.when, facts):
+        if rule.when is not None and not rule.when.holds(facts):
             return None
     except ConditionFailed as failure:
         return Outcome(rule.id, Effect.FORBID, State.FAILED, observe=rule.observe, inner=str(failure))
@@ -66,7 +70,7 @@ def _forbid(rule: Forbid, facts: Facts) -> Outcome | None:
 
 def _guard(rule: Guard, facts: Facts) -> Outcome | None:
     try:
-        if not _applies(rule.when, facts):
+        if rule.when is not None and not rule.when.holds(facts):
             return None
     except ConditionFailed as failure:
         return Outcome(rule.id, Effect.GUARD, State.FAILED, observe=rule.observe, inner=str(failure))
@@ -75,14 +79,16 @@ def _guard(rule: Guard, facts: Facts) -> Outcome | None:
 
 def _permit(rule: Permit, facts: Facts) -> Outcome | None:
     parties = _parties(rule.who, facts.identity)
-    if not all(_is_meant(rule.who, party) for party in parties):
-        return None
+    for party in parties:
+        if not _is_meant(rule.who, party):
+            return None
     try:
-        if not _applies(rule.when, facts):
+        if rule.when is not None and not rule.when.holds(facts):
             return None
     except ConditionFailed as failure:
         return Outcome(rule.id, Effect.PERMIT, State.FAILED, observe=rule.observe, inner=str(failure))
-    return _judge(rule, Effect.PERMIT, _missing_role(rule.who, parties), facts)
+    missing = _missing_role(rule.who, parties) if rule.who.roles else ()
+    return _judge(rule, Effect.PERMIT, missing, facts)
 
 
 def _judge(rule: Guard | Permit, effect: Effect, missing: tuple[Unmet, ...], facts: Facts) -> Outcome:
@@ -120,6 +126,9 @@ class _Asked(NamedTuple):
         return not self.unmet and self.failed is None
 
 
+_ALL_MET: Final = _Asked((), None, ())
+
+
 def _ask(requirements: Iterable[Requirement], facts: Facts) -> _Asked:
     """Return what the requirements say; all are asked, so that one answer names every remedy."""
     unmet: list[Unmet] = []
@@ -127,6 +136,8 @@ def _ask(requirements: Iterable[Requirement], facts: Facts) -> _Asked:
     failed: Failed | None = None
     for requirement in requirements:
         finding = requirement.find(facts)
+        if finding is MET:  # what most of them say
+            continue
         match finding:
             case Met():
                 spends.extend(finding.spends)
@@ -136,11 +147,9 @@ def _ask(requirements: Iterable[Requirement], facts: Facts) -> _Asked:
                 failed = failed or finding
             case _:
                 assert_never(finding)  # silence is not consent
+    if not unmet and failed is None and not spends:
+        return _ALL_MET
     return _Asked(tuple(unmet), failed, tuple(spends))
-
-
-def _applies(when: Condition | None, facts: Facts) -> bool:
-    return when is None or when.holds(facts)
 
 
 def _parties(who: Who, identity: Identity) -> tuple[Principal, ...]:
@@ -161,7 +170,8 @@ def _is_meant(who: Who, party: Principal) -> bool:
 
 
 def _missing_role(who: Who, parties: Iterable[Principal]) -> tuple[Unmet, ...]:
-    if not who.roles or all(who.roles & party.roles for party in parties):
-        return ()
-    wanted = " or ".join(sorted(who.roles))
-    return (Unmet(Reason.ROLE_MISSING, detail=f"The role {wanted} is needed."),)
+    for party in parties:
+        if not who.roles & party.roles:
+            wanted = " or ".join(sorted(who.roles))
+            return (Unmet(Reason.ROLE_MISSING, detail=f"The role {wanted} is needed."),)
+    return ()

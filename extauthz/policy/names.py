@@ -33,10 +33,21 @@ class Fact:
     Attributes:
         type: its type.
         vocabulary: the only values it, or an element of it, can have; empty when open.
+        visible: whether it is said openly in the address of a request or by the operator, so that no value is a secret.
     """
 
     type: FactType
     vocabulary: tuple[str, ...] = ()
+    visible: bool = False
+
+    @property
+    def keepable(self) -> bool:
+        """Return whether its values may stay in memory for longer than a decision.
+
+        Not what comes from a body, a query, a header or a credential, since it may be a secret, unless it is one of the
+        words of a closed vocabulary, or yes or no.
+        """
+        return self.visible or bool(self.vocabulary) or self.type is FactType.FLAG
 
 
 _KINDS: Final = tuple(kind.value for kind in Kind)
@@ -66,7 +77,7 @@ FACTS: Final[Mapping[str, Fact]] = {
     "identity.human": Fact(FactType.FLAG),
     "identity.registered": Fact(FactType.FLAG),
     "identity.delegated": Fact(FactType.FLAG),
-    "delegation.depth": Fact(FactType.NUMBER),
+    "delegation.depth": Fact(FactType.NUMBER, visible=True),
     "transaction.id": _TEXT,
     "transaction.scopes": _TEXTS,
     "transaction.workloads": _TEXTS,
@@ -76,8 +87,8 @@ FACTS: Final[Mapping[str, Fact]] = {
     "actor.client": _TEXT,
     "involved.kinds": Fact(FactType.TEXTS, _KINDS),
     "request.method": Fact(FactType.TEXT, METHODS),
-    "request.host": _TEXT,
-    "request.path": _TEXT,
+    "request.host": Fact(FactType.TEXT, visible=True),
+    "request.path": Fact(FactType.TEXT, visible=True),
     "source.address": _TEXT,
     "source.principal": _TEXT,
     "source.sni": _TEXT,

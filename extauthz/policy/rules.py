@@ -241,12 +241,26 @@ class RouteRules:
     """All of them, in the order in which they are asked."""
     requirements: tuple[Requirement, ...] = field(init=False, compare=False)
     """Every requirement of every rule, also of those that may not apply."""
+    stateful: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+    """Those of them that may look at changeable facts."""
+    timed: tuple[Requirement, ...] = field(init=False, compare=False, repr=False)
+    """Those of them whose finding time alone may change."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "in_turn", (*self.forbids, *self.guards, *self.permits))
-        asked = chain(
-            *(guard.require for guard in self.guards),
-            *(forbid.unless for forbid in self.forbids),
-            *(permit.require for permit in self.permits),
+        asked = tuple(
+            chain(
+                *(guard.require for guard in self.guards),
+                *(forbid.unless for forbid in self.forbids),
+                *(permit.require for permit in self.permits),
+            )
         )
-        object.__setattr__(self, "requirements", tuple(asked))
+        object.__setattr__(self, "requirements", asked)
+        object.__setattr__(self, "stateful", tuple(each for each in asked if not _inherits(each, Stateless, "needs")))
+        object.__setattr__(self, "timed", tuple(each for each in asked if not _inherits(each, Timeless, "changes_at")))
+
+
+def _inherits(requirement: Requirement, mixin: type, method: str) -> bool:
+    """Return whether a requirement has the answer of a mix-in, which is the same for all facts."""
+    asked = requirement.requirement if isinstance(requirement, Observed) else requirement
+    return getattr(type(asked), method, None) is getattr(mixin, method)

@@ -14,6 +14,7 @@ from extauthz.gen.cel.expr.checked_pb2 import CheckedExpr
 from extauthz.limits import MAX_CONDITION_LENGTH
 from extauthz.policy.cel.check import CelProblem, Checker
 from extauthz.policy.cel.condition import CelCondition
+from extauthz.policy.names import FactType
 from extauthz.validation import did_you_mean
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ _TEXT_OR_COMMENT: Final = re.compile(
 _HAS: Final = re.compile(r"\bhas\s*\(")
 
 
+_SCALARS: Final[dict[FactType, type]] = {FactType.TEXT: str, FactType.NUMBER: int, FactType.FLAG: bool}
 _TOO_DEEP: Final = CelProblem(1, 1, "the condition nests too deeply", "split it into several rules")
 
 
@@ -77,7 +79,9 @@ def compile_condition(text: str, surroundings: Surroundings) -> CelCondition:
         checker.problems.append(CelProblem(1, 1, "the condition reads no fact", fix))
     if checker.problems:
         raise CelError(checker.problems)
-    return CelCondition(text, reads, expression, checker.used_constants())
+    facts = {name: surroundings.facts[name] for name in reads}
+    types = {name: _SCALARS[fact.type] for name, fact in facts.items() if fact.keepable and fact.type in _SCALARS}
+    return CelCondition(text, reads, expression, checker.used_constants(), types)
 
 
 def _refuse_has(text: str) -> None:

@@ -78,7 +78,7 @@ def asked(need: AnswerOf | None) -> str:
 def test_a_guard_has_to_be_answered() -> None:
     """Until then it fails; the name of the answer is noted before it is looked up."""
     verdict, need, ledger = decide(ASKED, Source())
-    assert (verdict.reason, asked(need)) == (Reason.EVIDENCE_UNAVAILABLE, "risk")  # type: ignore[union-attr]  # denied
+    assert (verdict.reason, asked(need)) == (Reason.EVIDENCE_UNAVAILABLE, "risk")
     assert [name.kind for name in ledger.names] == ["answer"]
     assert decide(ASKED, Source(risk=True, until=Instant(AT + 5)))[0].rule == "p"
 

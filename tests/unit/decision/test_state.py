@@ -69,11 +69,12 @@ def test_every_requirement_is_asked_and_epochs_come_before_values() -> None:
     assert ledger.names == (POSTURE, TICKET)
 
 
-def test_rules_that_ask_for_nothing_leave_the_facts_alone() -> None:
-    """And the store untouched."""
+@pytest.mark.parametrize("requirement", [Told(MET), Asking(MET)])
+def test_rules_that_ask_for_nothing_leave_the_facts_alone(requirement: Told) -> None:
+    """And the store untouched, whether they never ask or only not here."""
     store = Store({})
     facts = make_facts()
-    rules = RouteRules(guards=(Guard(id=RuleId("g"), require=(Told(MET),)),))
+    rules = RouteRules(guards=(Guard(id=RuleId("g"), require=(requirement,)),))
     assert read_state(rules, facts, store, Ledger(store)) is facts
     assert store.seen == []
 

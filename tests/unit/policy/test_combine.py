@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from extauthz.ids import RuleId
@@ -81,14 +79,14 @@ def test_a_permit_that_failed_does_not_grant_and_is_recorded() -> None:
 
 def test_a_permit_that_nobody_answered_says_so() -> None:
     """Unless another one grants, or could be met: that nobody answers is our trouble, and no refusal of the caller."""
-    failed = replace(permit(State.FAILED, name="asks"), failure=Reason.EVIDENCE_UNAVAILABLE, inner="risk is silent")
+    failed = permit(State.FAILED, name="asks")._replace(failure=Reason.EVIDENCE_UNAVAILABLE, inner="risk is silent")
     for outcomes in ((failed,), (permit(State.FAILED), failed), (guard(State.UNMET, SCOPE), failed)):
         verdict = denied(*outcomes)
         assert (verdict.reason, verdict.rule, verdict.inner) == (Reason.EVIDENCE_UNAVAILABLE, "asks", "risk is silent")
         assert verdict.remedies == ()
     assert isinstance(combine([failed, permit(State.HOLDS)]), Allow)
     assert denied(failed, permit(State.UNMET, SCOPE)).reason is Reason.INSUFFICIENT_SCOPE
-    assert denied(replace(failed, observe=True)).reason is Reason.NO_PERMIT
+    assert denied(failed._replace(observe=True)).reason is Reason.NO_PERMIT
 
 
 def test_a_guard_that_is_unmet_denies_with_its_remedy() -> None:

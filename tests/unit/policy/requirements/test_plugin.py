@@ -100,7 +100,7 @@ def test_one_that_waits_is_asked_aside() -> None:
     """Whoever decides has it asked; until then it fails, and the decision is not kept."""
     rules = rules_for(says(Met(math.inf)), waits=True)
     open_ones = facts()
-    assert evaluate(rules, open_ones).reason is Reason.EVIDENCE_UNAVAILABLE  # type: ignore[union-attr]  # denied
+    assert evaluate(rules, open_ones).reason is Reason.EVIDENCE_UNAVAILABLE
     ((enquiry, spare),) = open_ones.enquiries.open.items()
     assert (enquiry.kind, enquiry.of, spare) == ("plugin", KIND, False)
     assert rules.requirements[0].changes_at(open_ones) == AT
