@@ -14,37 +14,49 @@ what waits in the queue, a power cut what the system had not flushed.
 **Samples.** Of allows that the policy marks `sampled` a share is recorded, chosen by the decision id alone, so every
 node chooses alike; the others are counted. Each record of a sample names the share.
 
-Records are built by `offer` in the caller's thread: the queue then holds small bounded dicts, not requests with bodies
-and tokens. Text is made of them in the writer's thread.
+Records are made by `offer` in the caller's thread: the queue then holds small bounded lines, not requests with bodies
+and tokens.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 import structlog
 
-from extauthz.audit.record import Record, to_common, to_line, to_record, to_repeated_line, to_rfc3339
+from extauthz.audit.record import close_line, open_common, open_line, to_repeated_line
 from extauthz.audit.target import FileTarget, LineTarget, StdoutTarget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from extauthz.ids import DecisionId
     from extauthz.model.decision import Decision
+    from extauthz.model.shadow import Shadow
     from extauthz.ports import Occurrence
 
 Repetition = tuple[bytes, "Occurrence"]
 """A kept decision's common part and what is its own; the line is made in the writer's thread."""
 
-_log = structlog.get_logger(__name__)
 
-_SAMPLE: Final = "sample"
-"""The member that names the share of a sample."""
+class Unfinished(NamedTuple):
+    """What `close_line` makes a line of, in the writer's thread: by then the shadow may have said something."""
+
+    opened: str
+    shadow: Shadow
+    mark: str
+
+
+Entry = bytes | Unfinished | Repetition
+"""A line, or what one is made of."""
+
+_log = structlog.get_logger(__name__)
 
 _DIGEST_BYTES: Final = 8
 
@@ -106,11 +118,13 @@ class RecordWriter:
         self._capacity = queue
         self._overflow = overflow
         self._sample = sample
-        self._sample_mark = b"," + to_line({_SAMPLE: sample})[1:]
+        self._mark = f',"sample":{json.dumps(sample)}'  # The last member, where `offer_again` looks for it.
+        self._marked_end = close_line("", None, self._mark)
         self._first_pause = first_pause
         self._longest_pause = longest_pause
-        self._queue: deque[Record | Repetition] = deque()
-        self._changed = threading.Condition()
+        self._queue: deque[Entry] = deque()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)  # Entering it is a call more than entering its lock.
         self._idle = False
         self._closing = False
         self._abandoned = False
@@ -123,28 +137,25 @@ class RecordWriter:
 
     def offer(self, decision: Decision, latency: float) -> bool:
         """Take one decision for the record without blocking; return False when there is no room, or after `close`."""
-        if self._is_sampled(decision) and self._is_left_out(decision.decision_id):
+        mark = self._mark_of(decision)
+        if mark and self._is_left_out(decision.decision_id):
             return True
-        return self._take(self._record_of(decision, latency))
+        opened, shadow = _open(open_line, decision, latency), decision.shadow
+        return self._take(close_line(opened, None, mark) if shadow is None else Unfinished(opened, shadow, mark))
 
     def prepare(self, decision: Decision) -> bytes:
         """Return what the records of all repetitions of a decision have in common."""
-        return to_common(self._record_of(decision, 0.0))
+        return close_line(_open(open_common, decision), decision.shadow, self._mark_of(decision))
 
     def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
         """Take a repetition of a kept decision like `offer` takes a decision."""
-        if common.endswith(self._sample_mark) and self._is_left_out(occurrence.decision_id):
+        if common.endswith(self._marked_end) and self._is_left_out(occurrence.decision_id):
             return True
         return self._take((common, occurrence))
 
-    def _is_sampled(self, decision: Decision) -> bool:
-        return self._sample < 1 and decision.sampled
-
-    def _record_of(self, decision: Decision, latency: float) -> Record:
-        record = _build(decision, latency)
-        if self._is_sampled(decision):
-            record[_SAMPLE] = self._sample  # The last member, where `offer_again` looks for it.
-        return record
+    def _mark_of(self, decision: Decision) -> str:
+        """Return the member that names the share of the sample that a decision is of; empty for those of none."""
+        return self._mark if self._sample < 1 and decision.sampled else ""
 
     def _is_left_out(self, decision_id: DecisionId) -> bool:
         digest = hashlib.blake2b(decision_id.encode(), digest_size=_DIGEST_BYTES).digest()
@@ -154,15 +165,16 @@ class RecordWriter:
             self._sampled_out += 1
         return True
 
-    def _take(self, record: Record | Repetition) -> bool:
-        with self._changed:
+    def _take(self, entry: Entry) -> bool:
+        with self._lock:
             if self._closing:
                 self._refused += 1
                 return False
             if len(self._queue) + self._in_hand >= self._capacity:
                 return self._overflowed()
-            self._queue.append(record)
+            self._queue.append(entry)
             if self._idle:
+                self._idle = False  # Once told, the thread will come.
                 self._changed.notify_all()
         return True
 
@@ -234,7 +246,7 @@ class RecordWriter:
             self._try_reopen()
         if not batch:
             return reopen
-        return self._write([_to_line(record) for record in batch])
+        return self._write([_to_line(entry) for entry in batch])
 
     def _try_reopen(self) -> None:
         try:
@@ -286,35 +298,18 @@ class RecordWriter:
         return start if self._target.recover(done - start) else done
 
 
-def _build(decision: Decision, latency: float) -> Record:
-    """Return the record; a decision that cannot be recorded in full is recorded in short rather than not at all."""
+def _open(make: Callable[..., str], *known: object) -> str:
+    """Return what `make` makes. What cannot be recorded in full is recorded in short rather than not at all."""
     try:
-        return to_record(decision, latency)
+        return make(*known)
     except Exception as error:  # noqa: BLE001 — a fault in recording must not become the caller's
-        return _short_record(decision, type(error).__name__)
+        return make(*known, fault=f"the record could not be built in full: {type(error).__name__}")
 
 
-def _short_record(decision: Decision, fault: str) -> Record:
-    return {
-        "time": to_rfc3339(decision.at),
-        "decision_id": decision.decision_id,
-        "outcome": "allow" if decision.allowed else "deny",
-        "reason": decision.reason.value,
-        "latency_us": 0,
-        "inner": f"the record could not be built in full: {fault}",
-    }
-
-
-def _to_line(record: Record | Repetition) -> bytes:
-    """Return the line; a record that has no JSON form is written in short, so that one fault stops no other."""
-    if isinstance(record, tuple):
-        return to_repeated_line(*record)
-    try:
-        return to_line(record)
-    except (TypeError, ValueError, RecursionError) as error:
-        kept = {name: str(record[name]) for name in ("time", "decision_id", "outcome", "reason")}
-        inner = f"the record has no JSON form: {type(error).__name__}"
-        return to_line({**kept, "latency_us": 0, "inner": inner})
+def _to_line(entry: Entry) -> bytes:
+    if isinstance(entry, bytes):
+        return entry
+    return close_line(*entry) if isinstance(entry, Unfinished) else to_repeated_line(*entry)
 
 
 def _line_start(text: memoryview, done: int) -> int:

@@ -130,9 +130,10 @@ class Metrics:
         self.registry.register(self._tally)
         self.decided = self._tally.add
         """Count a decision; see `DecisionTally.add`."""
+        self.began, self.ended = self._tally.began, self._tally.ended
+        """Note that a decision is under way, and that it has come to its end."""
         self.state = StateMetrics(self.registry)
         """What changes after login."""
-        self._inflight = Gauge("extauthz_inflight", "Decisions under way.", registry=self.registry)
         self._key_fetches = Counter(
             "extauthz_key_fetches", "Fetches of an issuer's keys.", ("issuer", "outcome"), registry=self.registry
         )
@@ -159,14 +160,6 @@ class Metrics:
         self._spends = Counter(
             "extauthz_spends", "Decisions that use something up.", ("outcome", "kind"), registry=self.registry
         )
-
-    def began(self) -> None:
-        """Note that a decision is under way; `ended` must follow."""
-        self._inflight.inc()
-
-    def ended(self) -> None:
-        """Note that a decision under way has come to its end."""
-        self._inflight.dec()
 
     def keys_fetched(self, issuer: str, outcome: Fetched) -> None:
         """Count a fetch of the keys of a configured issuer."""

@@ -1,7 +1,7 @@
-"""Counts decisions: a counter and a histogram that cost little, because every answer passes here.
+"""Counts decisions: a counter, a histogram and a gauge that cost little, because every answer passes here.
 
-They show as `extauthz_decisions_total` and `extauthz_decision_seconds`, as those of the library would, at a fraction of
-its price for each observation (one lock, one addition, one search among bucket bounds).
+They show as `extauthz_decisions_total`, `extauthz_decision_seconds` and `extauthz_inflight`, as those of the library
+would, at a fraction of its price for each observation (one lock, one addition, one search among bucket bounds).
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from bisect import bisect_left
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from extauthz.model.reason import Reason
 from extauthz.model.shadow import ShadowChange
+from extauthz.model.verdict import Allow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +41,21 @@ class DecisionTally(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[tuple[bool, str, str], int] = {}
+        self._counts: dict[tuple[bool, Reason, str], int] = {}
         self._seconds = {True: _Histogram(), False: _Histogram()}
         self._shadows: dict[ShadowChange, int] = {}
         self._observed: dict[str, int] = {}
+        self._under_way = 0
+
+    def began(self) -> None:
+        """Note that a decision is under way; `ended` must follow."""
+        with self._lock:
+            self._under_way += 1
+
+    def ended(self) -> None:
+        """Note that a decision under way has come to its end."""
+        with self._lock:
+            self._under_way -= 1
 
     def add(self, decision: Decision, latency: float) -> None:
         """Count a decision.
@@ -51,9 +64,9 @@ class DecisionTally(Collector):
             decision: what was decided.
             latency: seconds from question to answer.
         """
-        target = decision.target
-        allowed = decision.allowed
-        key = (allowed, decision.reason.value, target.resource if target is not None else "")
+        target, verdict = decision.target, decision.verdict
+        allowed = isinstance(verdict, Allow)
+        key = (allowed, Reason.ALLOWED if allowed else verdict.reason, target.resource if target is not None else "")
         bucket = bisect_left(SECONDS, latency)
         seconds = self._seconds[allowed]
         counts = self._counts
@@ -74,17 +87,18 @@ class DecisionTally(Collector):
             self._shadows[change] = self._shadows.get(change, 0) + 1
 
     def collect(self) -> Iterator[Metric]:
-        """Yield both families as they are now."""
+        """Yield all families as they are now."""
         with self._lock:
             counts = dict(self._counts)
             seconds = {allowed: (list(each.buckets), each.total) for allowed, each in self._seconds.items()}
             shadows = dict(self._shadows)
             observed = dict(self._observed)
+            under_way = self._under_way
         decisions = CounterMetricFamily(
             "extauthz_decisions", "Decisions made.", labels=["outcome", "reason", "resource"]
         )
         for (allowed, reason, resource), count in counts.items():
-            decisions.add_metric([_outcome(allowed), reason, resource], count)
+            decisions.add_metric([_outcome(allowed), reason.value, resource], count)
         yield decisions
         family = HistogramMetricFamily("extauthz_decision_seconds", "Time from question to answer.", labels=["outcome"])
         for allowed, (buckets, total) in seconds.items():
@@ -95,8 +109,8 @@ class DecisionTally(Collector):
             "Requests that went through because they are only observed, by what enforcing would have said.",
             labels=["would"],
         )
-        for reason, count in observed.items():
-            observations.add_metric([reason], count)
+        for would, count in observed.items():
+            observations.add_metric([would], count)
         yield observations
         yield CounterMetricFamily(
             "extauthz_shadow_decisions", "Decisions that a shadow policy was asked about.", sum(shadows.values())
@@ -110,6 +124,7 @@ class DecisionTally(Collector):
             if change is not ShadowChange.NONE:
                 differences.add_metric([change.value], shadows.get(change, 0))
         yield differences
+        yield GaugeMetricFamily("extauthz_inflight", "Decisions under way.", under_way)
 
 
 def _outcome(allowed: bool) -> str:  # noqa: FBT001 — it is the value

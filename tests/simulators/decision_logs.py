@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from extauthz.audit.record import to_line, to_record
+from extauthz.audit.record import to_record
 from extauthz.policytools.suite import judge_case
 
 if TYPE_CHECKING:
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def record_of(case: Case, ruleset: Ruleset) -> dict[str, Any]:
     """Return the record of a case as it stands in a log."""
-    record: dict[str, Any] = json.loads(to_line(to_record(judge_case(case, ruleset).decision, 0.001)))
-    return record
+    return to_record(judge_case(case, ruleset).decision, 0.001)
 
 
 def log_of(cases: Iterable[Case], ruleset: Ruleset) -> list[bytes]:

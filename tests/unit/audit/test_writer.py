@@ -14,6 +14,7 @@ from extauthz.audit import writer as module
 from extauthz.audit.target import FileTarget, LineTarget, StdoutTarget
 from extauthz.audit.writer import RecordWriter
 from extauthz.model.reason import Reason
+from extauthz.ports import Occurrence
 from tests.simulators.decisions import ALLOW, decision_of, denial
 
 if TYPE_CHECKING:
@@ -295,5 +296,16 @@ def test_a_record_that_cannot_be_built_is_written_in_short(tmp_path: Path) -> No
     first, second, third = lines_of(tmp_path / "records")
     assert (first["reason"], second["reason"], third["reason"]) == ("no_permit", "allowed", "allowed")
     assert first["inner"] == "the record could not be built in full: AttributeError"
-    assert second["inner"] == "the record has no JSON form: TypeError"
+    assert second["inner"] == "the record could not be built in full: TypeError"
     assert "inner" not in third
+
+
+def test_repetitions_of_what_cannot_be_recorded_in_full_are_recorded_in_short(tmp_path: Path) -> None:
+    """Outcome and reason are there, and why the rest is not."""
+    writer = RecordWriter(tmp_path / "records")
+    common = writer.prepare(decision_of(denial(Reason.NO_PERMIT), request=WRONG))
+    assert writer.offer_again(common, Occurrence(DECISION.decision_id, DECISION.at, 0.001))
+    writer.close(LONG)
+    (line,) = lines_of(tmp_path / "records")
+    assert (line["outcome"], line["reason"], line["cached"]) == ("deny", "no_permit", True)
+    assert line["inner"] == "the record could not be built in full: AttributeError"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from extauthz.audit.record import to_common, to_record
+from extauthz.audit.record import close_line, open_common
 from extauthz.clock import SystemClock
 from extauthz.config.settings import CacheSettings
 from extauthz.pipeline import Views
@@ -55,7 +55,7 @@ class Nowhere:
 
     def prepare(self, decision: Decision) -> bytes:
         """Return what a real writer would keep."""
-        return to_common(to_record(decision, 0.0))
+        return close_line(open_common(decision), decision.shadow)
 
     def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
         """Take the repetition."""

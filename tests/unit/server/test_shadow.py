@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 import pytest
 
-from extauthz.audit.record import to_common, to_line, to_record
+from extauthz.audit.record import close_line, open_common, to_record
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.ids import PolicyRevision
 from extauthz.model.reason import Reason
@@ -201,9 +201,9 @@ def test_a_difference_is_counted_and_recorded_and_answers_stay() -> None:
     assert stage.counted("deny_to_allow") == 2
     assert stage.metrics.registry.get_sample_value("extauthz_shadow_decisions_total") == 2
     expected = {"outcome": "allow", "rule": "readers", "policy": compiled(WIDER).revision}
-    record = to_record(stage.records.taken[0], 0.0)
-    assert json.loads(to_line(record))["shadow"] == expected
-    assert json.loads(b"{" + to_common(record))["shadow"] == expected
+    decision = stage.records.taken[0]
+    assert to_record(decision, 0.0)["shadow"] == expected
+    assert json.loads(b"{" + close_line(open_common(decision), decision.shadow))["shadow"] == expected
     shadow.stop()
 
 
@@ -213,7 +213,7 @@ def test_the_answer_does_not_wait() -> None:
     shadow = HeldShadow(LivePolicy(compiled(WIDER)), gate)
     stage = Stage(shadow)
     assert stage.ask() == 7
-    assert "shadow" not in json.loads(to_line(to_record(stage.records.taken[0], 0.0)))
+    assert "shadow" not in to_record(stage.records.taken[0], 0.0)
     assert stage.counted("deny_to_allow") == 0
     gate.opened.set()
     assert stage.told().change is ShadowChange.OPENS
@@ -235,7 +235,7 @@ def test_too_many_decisions_are_left_out_and_counted() -> None:
         if stage.counted("skipped") == skipped:  # The thread may have made room just before the last; then it is full.
             assert stage.ask(check_request(path=f"/nowhere/more/{number}")) == 7
     assert stage.told().change is ShadowChange.SKIPPED
-    assert "shadow" not in json.loads(to_line(to_record(stage.records.taken[-1], 0.0)))
+    assert "shadow" not in to_record(stage.records.taken[-1], 0.0)
     gate.opened.set()
     stage.told(0)
     shadow.stop()
