@@ -28,11 +28,13 @@ class VerificationKey:
         kid: the key's name within its issuer; empty when the issuer gives none.
         algorithm: JWS algorithm name, for example `ES256`.
         key: the public key object of `cryptography`, as PyJWT's algorithm for `algorithm` expects it.
+        verified: digests of what this key is known to have signed (`identity/signed.py`); they go when it goes.
     """
 
     kid: str
     algorithm: str
     key: Any
+    verified: dict[bytes, None] = field(default_factory=dict, compare=False, repr=False)
 
 
 class KeySource(Protocol):

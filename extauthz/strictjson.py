@@ -24,9 +24,14 @@ from extauthz.limits import MAX_JSON_DEPTH, MAX_JSON_INTEGER_DIGITS
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
+_NOT_JSON: Final = "the text is not JSON in UTF-8"
+
 _STRINGS_AND_BRACKETS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 """The closing quote is optional so that an unterminated string is passed once, instead of being tried from every quote
 in it; the parser refuses it afterwards."""
+
+_WHITESPACE: Final = " \t\n\r"
+"""What may stand around a value (RFC 8259 section 2)."""
 
 _SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
@@ -63,15 +68,16 @@ def load_value(raw: bytes, *, max_bytes: int, max_depth: int = MAX_JSON_DEPTH) -
         raise StrictJsonError(message)
     _verify_depth(raw, max_depth)
     try:
-        text = raw.decode("utf-8")
-        value = _DECODER.decode(text)
-        if _SURROGATE_ESCAPE.search(text):
+        text = raw.decode("utf-8").strip(_WHITESPACE)
+        value, end = _DECODER.raw_decode(text)
+        if "\\u" in text and _SURROGATE_ESCAPE.search(text):
             # Pairs are fine; what cannot be encoded is half a pair. The search keeps this off the usual path.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except ValueError:
         # The parser's own message quotes positions and text; ours must carry nothing of the text.
-        message = "the text is not JSON in UTF-8"
-        raise StrictJsonError(message) from None
+        raise StrictJsonError(_NOT_JSON) from None
+    if end != len(text):
+        raise StrictJsonError(_NOT_JSON)
     return value
 
 

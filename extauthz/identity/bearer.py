@@ -46,6 +46,7 @@ from extauthz.identity.signed import (
     verify_type,
 )
 from extauthz.model.reason import Reason
+from extauthz.model.wide import wide
 from extauthz.ports import Evidence, KeySource, NeedsEvidence
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from extauthz.identity.rules import IssuerRules, Profile
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedClaims:
     """What an issuer says of a token, in it or about it, here and now. Only `accept_claims` makes one.

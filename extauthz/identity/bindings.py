@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from extauthz.clock import Instant
+from extauthz.model.registry import NOT_DECLARED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,6 +37,8 @@ def bind_roles(known: Known, target: Target, attributes: Mapping[str, AttributeV
         holds now, so that a decision that rests on it is not kept for longer.
     """
     identity = known.identity
+    if known.declared == (NOT_DECLARED,):  # As nearly always.
+        return identity
     holding = [
         tuple([each for each in about.bindings if _holds(each, identity, target, attributes, at)])
         for about in known.declared

@@ -76,7 +76,7 @@ def _find_token(request: Request, wanted: str, fix: str) -> UnverifiedToken:
 
 def require_no_second_token(request: Request) -> None:
     """Raise Refusal when a token travels in the query or in a form body as well (RFC 6750 sections 2.2 and 2.3)."""
-    if any(name.lower() == _TOKEN_PARAMETER for name, _ in request.query) or _has_token_field(request):
+    if _TOKEN_PARAMETER in [name.lower() for name, _ in request.query] or _has_token_field(request):
         raise Refusal(
             Reason.CREDENTIALS_AMBIGUOUS,
             "Send the credential in its header only, and no access_token in query or body.",
@@ -85,6 +85,7 @@ def require_no_second_token(request: Request) -> None:
 
 def _has_token_field(request: Request) -> bool:
     # A body cut short is searched as far as it goes: a token in what is left is a second credential all the same.
-    if not any(value.lower().startswith(_FORM) for value in request.headers.all("content-type")):
-        return False
-    return _TOKEN_FIELD.search(b"&" + request.body.raw) is not None
+    for value in request.headers.all("content-type"):
+        if value.lower().startswith(_FORM):
+            return _TOKEN_FIELD.search(b"&" + request.body.raw) is not None
+    return False

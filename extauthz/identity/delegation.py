@@ -51,6 +51,10 @@ class Delegation:
     chain: tuple[Principal, ...] = ()
 
 
+_ITSELF: Final = Delegation()
+"""Nobody acts for the subject."""
+
+
 def read_delegation(
     claims: Mapping[str, Any], issuer: str, mapping: MappingRules, actors_of: frozenset[str] = frozenset()
 ) -> Delegation:
@@ -66,6 +70,8 @@ def read_delegation(
         Refusal: `credentials_malformed` by rule 3, `issuer_unknown` by rule 4, `identity_unmapped` for a kind that is
             not known.
     """
+    if "act" not in claims:
+        return _ITSELF
     actors: list[Principal] = []
     party = claims
     while "act" in party:
@@ -80,7 +86,7 @@ def read_delegation(
                 Reason.ISSUER_UNKNOWN, _FOREIGN, inner=f"actors_of of {issuer} does not list the actor's issuer"
             )
         actors.append(actor)
-    return Delegation(actors[0], tuple(actors[1:])) if actors else Delegation()
+    return Delegation(actors[0], tuple(actors[1:]))
 
 
 def _read_actor(party: Mapping[str, Any], issuer: str, mapping: MappingRules) -> Principal:

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from extauthz.errors import Refusal
-from extauthz.identity.claims import find_claim, optional_instant, optional_text, scopes_of, text_of, texts_of
+from extauthz.identity.claims import find_claim, optional_text, required_instant, scopes_of, text_of, texts_of
 from extauthz.identity.delegation import kind_of, read_delegation
 from extauthz.identity.details import details_of
-from extauthz.identity.rules import Computed, FieldSource, FixedValue
+from extauthz.identity.rules import Computed, FieldSource, FixedValue, FromClaim
 from extauthz.model.identity import Binding, Credential, Identity, Principal
 from extauthz.model.reason import Reason
 
@@ -83,9 +83,11 @@ def to_identity(
 
 
 def _auth_time(claims: Mapping[str, Any], latest: float) -> Instant | None:
-    auth_time = optional_instant(claims, "auth_time")
+    if "auth_time" not in claims:
+        return None
+    auth_time = required_instant(claims, "auth_time")
     # A sign-in in the future would stay fresh for as long as its author likes.
-    if auth_time is not None and auth_time > latest:
+    if auth_time > latest:
         raise Refusal(Reason.TOKEN_NOT_YET_VALID, "The claim `auth_time` lies in the future; check the issuer's clock.")
     return auth_time
 
@@ -102,24 +104,24 @@ def _workload(verified: VerifiedClaims) -> str:
 
 
 def _kind(claims: Mapping[str, Any], source: FieldSource) -> Any:
-    if isinstance(source, FixedValue):
-        return source.value
-    return source.find(claims) if isinstance(source, Computed) else find_claim(claims, source.name)
+    if isinstance(source, FromClaim):
+        return find_claim(claims, source.name)
+    return source.find(claims) if isinstance(source, Computed) else source.value
 
 
 def _text(claims: Mapping[str, Any], source: FieldSource) -> str:
+    if isinstance(source, FromClaim):
+        value = find_claim(claims, source.name)
+        return "" if value is None else text_of(value, source.name)
     if isinstance(source, FixedValue):
         return source.value
-    if isinstance(source, Computed):
-        value = source.find(claims)
-        return text_of(value, source.rule) if value != "" else ""
-    value = find_claim(claims, source.name)
-    return "" if value is None else text_of(value, source.name)
+    value = source.find(claims)
+    return text_of(value, source.rule) if value != "" else ""
 
 
 def _texts(claims: Mapping[str, Any], source: FieldSource) -> tuple[str, ...]:
+    if isinstance(source, FromClaim):
+        return texts_of(find_claim(claims, source.name), source.name)
     if isinstance(source, FixedValue):
         return (source.value,) if source.value else ()
-    if isinstance(source, Computed):
-        return texts_of(source.find(claims), source.rule)
-    return texts_of(find_claim(claims, source.name), source.name)
+    return texts_of(source.find(claims), source.rule)

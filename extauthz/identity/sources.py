@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from extauthz.model.wide import wide
 from extauthz.nothing import NOTHING
 from extauthz.ports import NO_EVIDENCE
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Everything in memory that can prove or disprove a credential.

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final
 from extauthz.clock import Instant
 from extauthz.errors import Refusal
 from extauthz.model.reason import Reason
-from extauthz.model.registry import Declared, Registration, Standing
+from extauthz.model.registry import NOT_DECLARED, Declared, Registration, Standing
 from extauthz.model.state import StateName
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def require_standing(  # noqa: PLR0913 — the caller, what is believed about it
     # 1. One version.
     ledger.note(REGISTRY)
     declared = registry.find_declared(identity)
-    entries = [entry for each in declared for entry in each.entries]
+    entries = [entry for each in declared if each is not NOT_DECLARED for entry in each.entries]
     if entries:
         # 2. Nobody involved is under suspicion, switched off, or past its end.
         _require_good_standing(entries, at)

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 from extauthz.errors import JoseError, StrictJsonError
 from extauthz.jose.base64url import from_base64url
 from extauthz.limits import MAX_JOSE_HEADER_BYTES, MAX_KID_BYTES, MAX_TOKEN_BYTES
+from extauthz.model.wide import wide
 from extauthz.strictjson import load_object
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ _PARTS: Final = 3
 _REFUSED_MEMBERS: Final = ("crit", "b64", "enc", "zip")
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnverifiedJws:
     """The parts of a token that nobody has verified.
@@ -75,24 +77,33 @@ def parse_compact(unverified_text: str, *, remember: bool = True, max_bytes: int
     if len(parts) != _PARTS or not all(parts):
         message = "not three non-empty parts"
         raise JoseError(message)
+    first, second, third = parts
     # 3. Spelling.
-    raw_header, payload, signature = [from_base64url(part) for part in parts]
-    # 4. and 5. Header.
-    header = _load_header(raw_header) if remember else _load_header.__wrapped__(raw_header)
+    try:
+        payload, signature = from_base64url(second), from_base64url(third)
+    except JoseError:
+        from_base64url(first)  # Of several misspelt parts the first is the one that is told of.
+        raise
+    # 3. to 5. Header, whose spelling is known where it is remembered.
+    algorithm, kid, typ, header = _load_header(first) if remember else _load_header.__wrapped__(first)
     return UnverifiedJws(
-        algorithm=_required_text(header, "alg"),
-        kid=_kid(header),
-        typ=_optional_text(header, "typ"),
+        algorithm=algorithm,
+        kid=kid,
+        typ=typ,
         header=header,
         payload=payload,
-        signing_input=unverified_text.rpartition(".")[0].encode(),
+        signing_input=f"{first}.{second}".encode(),
         signature=signature,
     )
 
 
 @lru_cache(maxsize=256)
-def _load_header(raw: bytes) -> Mapping[str, Any]:
-    """Return the header; tokens that one key signs have the same one, byte for byte."""
+def _load_header(part: str) -> tuple[str, str | None, str | None, Mapping[str, Any]]:
+    """Return `alg`, `kid`, `typ` and all members of a header; tokens that one key signs have the same one.
+
+    What is refused is not remembered, so no text is that spells more than `MAX_JOSE_HEADER_BYTES`.
+    """
+    raw = from_base64url(part)
     try:
         header = load_object(raw, max_bytes=MAX_JOSE_HEADER_BYTES)
     except StrictJsonError:
@@ -102,7 +113,7 @@ def _load_header(raw: bytes) -> Mapping[str, Any]:
         if name in header:
             message = f"the header has a `{name}` member"
             raise JoseError(message)
-    return MappingProxyType(header)
+    return _required_text(header, "alg"), _kid(header), _optional_text(header, "typ"), MappingProxyType(header)
 
 
 def _required_text(header: Mapping[str, Any], name: str) -> str:

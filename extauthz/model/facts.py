@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from extauthz.model.enquiry import Enquiries
+from extauthz.model.wide import wide
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ AttributeValue = str | int | bool
 """A resource attribute: typed and closed, as the policy declares it."""
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The facts of one decision.

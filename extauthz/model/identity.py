@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from extauthz.model.wide import wide
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -53,6 +55,7 @@ class Binding(StrEnum):
     """The certificate is an X.509-SVID."""
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """One party of a delegation.
@@ -72,6 +75,7 @@ class Principal:
     roles: frozenset[str] = frozenset()
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """A proven caller.

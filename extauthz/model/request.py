@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from extauthz.model.wide import wide
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -76,6 +78,7 @@ class Source:
     sni: str = ""
 
 
+@wide
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request in its only reading.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 STANDING: Final = ("approval", "ticket", "posture", "task", "session", "risk", "familiar", "workflow")
 """The kinds of facts that requirements ask for (`model/standing_facts.py`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class StateName:
+class StateName(NamedTuple):
     """Names one changeable fact.
 
     Attributes:

@@ -7,8 +7,17 @@ import signal
 from queue import SimpleQueue
 from typing import Final
 
-_YOUNG_OBJECTS: Final = 50_000
-"""Objects made and not freed before the collector looks; the default of 700 is reached by a handful of decisions."""
+_YOUNG_OBJECTS: Final = 5_000
+"""Objects made and not freed before the collector looks; the default of 700 is reached by a handful of decisions.
+
+A look halts every decision: for so many a millisecond or two, because they still are in the processor's caches. Kept
+decisions add up to ten times as many soon, and a look at those took 20 to 100 milliseconds."""
+
+_LOOKS: Final = 200
+"""Looks at young objects, at least, before one at all that outlived theirs: a million, for a third of a second."""
+
+_OBJECTS_KEPT: Final = 25
+"""Objects of a kept decision, and some to spare."""
 
 
 def receive_signals() -> SimpleQueue[int]:
@@ -30,12 +39,15 @@ def end_at_the_next() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
-def calm_collector() -> None:
-    """Have the garbage collector leave alone what stays, and look less often.
+def calm_collector(kept: int) -> None:
+    """Have the garbage collector leave alone what stays, and look at little at a time.
 
     Everything loaded by now (modules, policy, models) lives as long as the process; frozen, it is not walked again and
     again. Deciding makes many objects and no cycles, so reference counts free them; the collector is for the rest.
+
+    Args:
+        kept: decisions that will be kept at most; for them alone it shall not look at what has outlived a look.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_YOUNG_OBJECTS, 20, 50)
+    gc.set_threshold(_YOUNG_OBJECTS, max(_LOOKS, kept * _OBJECTS_KEPT // _YOUNG_OBJECTS), 50)

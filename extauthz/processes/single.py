@@ -43,7 +43,7 @@ def run_alone(settings: Settings) -> int:
         server.start()
         sys.stderr.write(banner(settings, [server.application.serving], server.application.metrics_address))
         sys.stderr.flush()
-        calm_collector()
+        calm_collector(settings.cache.decisions)
         while told.get() == signal.SIGHUP:
             _log.info("looking at files again")
             server.application.reload()

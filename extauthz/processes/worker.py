@@ -48,6 +48,7 @@ class Worker:
             )
             settings = settings.model_copy(update={"listeners": listeners})
         run_dir = settings.server.run_dir
+        self._kept = settings.cache.decisions
         self._listener: LinkListener | None = None
         self._owner: KeeperSpender | None = None
         if settings.state is not None:
@@ -70,7 +71,7 @@ class Worker:
                 self._listener.start()
             except LinkError as error:
                 raise ConfigError([Problem("server.run_dir", 0, 0, str(error))]) from error
-        calm_collector()
+        calm_collector(self._kept)
         serving = self._application.serving
         return Report(
             addresses=serving.addresses,

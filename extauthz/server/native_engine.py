@@ -29,7 +29,7 @@ from extauthz.errors import ConfigError, Problem
 from extauthz.server.engine import METHOD, SERVICE
 from extauthz.server.evidence_pool import EvidencePool
 from extauthz.server.listen import Address, judge_listeners, prepared_socket
-from extauthz.server.native_loop import AnsweringLoop
+from extauthz.server.native_loop import FLUSH_SECONDS, AnsweringLoop
 from extauthz.server.side_services import SideServices
 
 if TYPE_CHECKING:
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from extauthz.server.proxies import ProxyRegistry
 
 __all__ = ["INSTALLED", "NativeEngine"]
-
-FLUSH_SECONDS: Final = 0.1
-"""Between the last answer and closing. Closing at once lost half of the answers in a test, 20 ms later none."""
 
 _MAX_METADATA: Final = 512 * 1024
 """Bytes of metadata of one call, far from what Envoy sends: exceeding it is an RPC error."""

@@ -35,6 +35,11 @@ REFUSED = {
     "trailing text": b"{} x",
     "trailing NUL": b"{}\x00",
     "trailing comma": b'{"a":1,}',
+    "trailing form feed": b"{}\x0c",
+    "trailing no-break space": b"{}\xc2\xa0",
+    "leading vertical tab": b"\x0b{}",
+    "leading no-break space": b"\xc2\xa0{}",
+    "trailing lone surrogate": b'{} "\\ud800"',
     "comment": b"{/**/}",
     "single quotes": b"{'a':1}",
     "raw control character": b'{"a":"\n"}',
@@ -61,6 +66,11 @@ def test_reads_every_kind_of_value() -> None:
     """Ordinary JSON is read as the standard library reads it."""
     raw = '{"s":"é\\n\\u00e9\\ud83d\\ude00","i":-7,"f":1.5,"t":true,"n":null,"l":[1,[]],"o":{"a":{}}}'.encode()
     assert load_object(raw, max_bytes=_ENOUGH) == json.loads(raw)
+
+
+def test_whitespace_may_stand_around_a_value() -> None:
+    """The four characters of RFC 8259, and no other."""
+    assert load_object(b' \t\r\n{"a":1}\n\r\t ', max_bytes=_ENOUGH) == {"a": 1}
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**63 - 1, -(2**63), 2**64 - 1])

@@ -106,6 +106,21 @@ def test_a_text_that_is_not_three_canonical_parts_is_refused(text: str) -> None:
         parse_compact(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("e30e3.e30!.AA", "length"),
+        ("e31.e30!.AA", "canonical"),
+        ("e30.e30!.AB", "base64url"),
+        ("e30.e30.AB", "canonical"),
+    ],
+)
+def test_the_first_misspelt_part_is_told_of(text: str, says: str) -> None:
+    """Whatever is wrong with those after it, and with what the header says."""
+    with pytest.raises(JoseError, match=says):
+        parse_compact(text)
+
+
 def test_a_token_of_the_longest_length_is_read_and_one_more_byte_is_not() -> None:
     """The bound is on the text, before anything is decoded."""
     head = to_base64url(b'{"alg":"ES256"}') + "."
@@ -115,6 +130,31 @@ def test_a_token_of_the_longest_length_is_read_and_one_more_byte_is_not() -> Non
     assert len(parse_compact(fitting).signature) > 0
     with pytest.raises(JoseError, match="too long"):
         parse_compact(fitting + "A")
+
+
+def test_remembered_headers_are_not_confused_and_cannot_be_changed() -> None:
+    """Each token has what its own header says, the first time and later; no reader changes it for the next."""
+    tokens = {str(number): with_header({"alg": "ES256", "kid": str(number)}) for number in range(3)}
+    for _ in range(2):
+        for kid, token in tokens.items():
+            jws = parse_compact(token)
+            assert (jws.kid, jws.header) == (kid, {"alg": "ES256", "kid": kid})
+            with pytest.raises(TypeError):
+                jws.header["kid"] = "another"  # type: ignore[index]  # what is tried
+
+
+def test_what_is_remembered_of_headers_is_bounded() -> None:
+    """Whatever number of headers clients make up, and however long they are; one that is refused takes no place."""
+    _load_header.cache_clear()
+    for number in range(400):
+        parse_compact(with_header({"alg": "ES256", "kid": str(number)}))
+    assert _load_header.cache_info().currsize == 256
+    _load_header.cache_clear()
+    for refused in ({"alg": "ES256", "pad": "x" * MAX_JOSE_HEADER_BYTES}, {"alg": 1}, {"alg": "ES256", "crit": []}):
+        for _ in range(2):
+            with pytest.raises(JoseError):
+                parse_compact(with_header(refused))
+    assert _load_header.cache_info().currsize == 0
 
 
 def test_headers_with_a_key_of_the_client_are_not_remembered() -> None:
