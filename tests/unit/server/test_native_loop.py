@@ -87,6 +87,33 @@ class Picky(ScriptedChecker):
 
 
 @dataclass
+class Timed(Front):
+    """Notes when answers leave, in milliseconds of a clock that began at 1,000 seconds."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+    left: list[tuple[int, float]] = field(default_factory=list)
+
+    def respond(self, call_id: int, payload: bytes) -> bool:
+        """Note an answer and the time."""
+        self.left.append((call_id, round(self.clock.monotonic() * 1000 - 1_000_000, 3)))
+        return super().respond(call_id, payload)
+
+
+@dataclass
+class Taking(ScriptedChecker):
+    """Takes as many milliseconds as the question says; ends the loop for one that says `end`."""
+
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes:
+        """Let time pass, then answer."""
+        if raw == b"end":
+            raise SystemExit
+        self.clock.advance(float(raw) / 1000)
+        return super().check(raw, proxy, remaining=remaining)
+
+
+@dataclass
 class Bench:
     """A loop with everything round it within reach."""
 
@@ -162,19 +189,45 @@ def test_the_lesser_of_deadline_and_patience_is_told(left: float | None, remaini
 
 def test_time_behind_others_of_the_batch_is_time_used_up() -> None:
     """Each question that takes a while makes those behind it later."""
-
-    class Slow(ScriptedChecker):
-        """Takes a quarter of a second."""
-
-        def check(self, raw: bytes, proxy: Proxy | None, *, remaining: float | None = None) -> bytes:
-            """Let time pass, then answer."""
-            bench.clock.advance(0.25)
-            return super().check(raw, proxy, remaining=remaining)
-
-    bench = Bench(Slow())
-    bench.receive(*(call(number) for number in range(6)))
+    checker = Taking()
+    bench = Bench(checker, clock=checker.clock)
+    bench.receive(*(call(number, b"250") for number in range(6)))
     told = [asked.remaining for asked in bench.checker.asked]
     assert told == pytest.approx([1.0, 0.75, 0.5, 0.25, 0.0, -0.25])
+    bench.finish()
+
+
+def taking(*events: Event) -> list[tuple[int, float]]:
+    """Return which call is answered when, in milliseconds, where decisions take time."""
+    checker = Taking()
+    front = Timed(clock=checker.clock)
+    bench = Bench(checker, front, checker.clock)
+    bench.receive(*events)
+    bench.finish()
+    return front.left
+
+
+def test_answers_leave_in_groups_and_none_waits_long() -> None:
+    """At the end of a short batch; in a long one whenever two milliseconds are over, before the next is begun."""
+    assert taking(call(1, b"0.5"), call(2, b"0.5")) == [(1, 1.0), (2, 1.0)]
+    long = taking(*(call(number, b"0.75") for number in range(5)))
+    assert long == [(0, 2.25), (1, 2.25), (2, 2.25), (3, 3.75), (4, 3.75)]
+
+
+def test_an_answer_waits_for_the_decision_under_way_and_no_other() -> None:
+    """However long it takes; a caller that goes away meanwhile is nobody's loss."""
+    answered = taking(call(1, b"0.5"), call(2, b"50"), call(3, b"50"), cancelled(1), call(4, b"50"))
+    assert answered == [(1, 50.5), (2, 50.5), (3, 100.5), (4, 150.5)]
+
+
+def test_what_was_decided_is_told_when_the_loop_dies() -> None:
+    """The answers that were held leave before the listener is closed."""
+    bench = Bench(Taking())
+    bench.front.batches.append([call(1, b"0"), call(2, b"0"), call(3, b"end"), call(4, b"0")])
+    bench.loop.start()
+    bench.loop._thread.join(SECONDS)
+    assert bench.front.order == [1, 2]
+    assert bench.deaths == [True]
     bench.finish()
 
 
