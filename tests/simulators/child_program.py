@@ -1,8 +1,8 @@
 """A child process that behaves as the name of its policy file says: the outside of what a supervisor looks after.
 
-`good` answers pings; `mute` answers the first only; `late` never says that it is up; `broken` ends with code 2;
-`short` ends when it is up; `hanging` hangs up and lives on; `deaf` does not stop; `unready` works and is not ready, and
-hears nothing of a stream.
+`good` answers pings; `mute` answers the first only; `late` never says that it is up; `broken` ends with code 2, and
+`failing` with 1; `short` ends when it is up; `hanging` hangs up and lives on; `deaf` does not stop; `unready` works and
+is not ready, and hears nothing of a stream.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ import threading
 from extauthz.processes.handover import Handover, unpack
 from extauthz.processes.mortal import die_with
 
+_CODES = {"broken": 2, "failing": 1}
+"""What those end with who never are up."""
+
 
 class _StoppedError(Exception):
     """The supervisor has said so, or is gone."""
@@ -26,8 +29,8 @@ def main() -> int:
     handover = unpack(sys.stdin.buffer)
     die_with(handover.parent)
     behaviour = str(handover.settings.policy[0])
-    if behaviour == "broken":
-        return 2
+    if behaviour in _CODES:
+        return _CODES[behaviour]
     end = socket.socket(fileno=handover.channel)
     if behaviour == "hanging":
         end.close()

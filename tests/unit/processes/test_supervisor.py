@@ -107,7 +107,7 @@ def test_parts_end_in_order_and_files_are_looked_at_by_all(capfd: pytest.Capture
     assert "worker-1)" in "".join(printed)
 
 
-@pytest.mark.parametrize(("behaviour", "code"), [("broken", 2), ("short", 1)])
+@pytest.mark.parametrize(("behaviour", "code"), [("broken", 2), ("failing", 1)])
 def test_a_part_that_cannot_start_ends_the_start(behaviour: str, code: int) -> None:
     """With its code where its settings are at fault; nobody is left."""
     supervised = supervisor(behaviour)
