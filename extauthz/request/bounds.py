@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extauthz.errors import Refusal
 from extauthz.model.reason import Reason
@@ -33,8 +32,7 @@ _CONTEXT: Final = "The route's context_extensions hold an extauthz key that is u
 _NARROWED: Final = "This route is for callers of one other tenant."
 
 
-@dataclass(frozen=True, slots=True)
-class Proxy:
+class Proxy(NamedTuple):
     """A proxy that has proven who it is.
 
     Attributes:

@@ -168,8 +168,10 @@ def test_beyond_the_backlog_calls_are_refused_at_once(make: Maker) -> None:
     checker = ScriptedChecker()
     checker.gate.clear()
     with serving(make, checker, threads=2, backlog=1, deadline=20) as (_, asker):
-        running = [asker.ask_soon(), asker.ask_soon()]
-        assert all(checker.entered.acquire(timeout=SECONDS) for _ in range(2))
+        running = []
+        for _ in range(2):  # One after the other: until a thread has taken it up, each of them waits as well.
+            running.append(asker.ask_soon())
+            assert checker.entered.acquire(timeout=SECONDS)
         later = [asker.ask_soon() for _ in range(9)]
         assert all(checker.turned_away.acquire(timeout=SECONDS) for _ in range(8))
         checker.gate.set()

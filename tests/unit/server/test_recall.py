@@ -210,7 +210,7 @@ def test_a_changed_fact_is_in_force_for_the_next_question(change: str) -> None:
             replace(ruleset, revision=PolicyRevision("other"), index=type(ruleset.index)())
         )
     else:
-        proxy = replace(PROXY, hosts=("www.example.com",))
+        proxy = PROXY._replace(hosts=("www.example.com",))
     expected = {
         "keys": (401, "signature_invalid"),
         "policy": (403, "no_resource"),
