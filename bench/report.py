@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bench.contestants import CACHED, COLD, ENVOY, ENVOY_STEADY, REFUSED, STEADY, Contestant
 from bench.goals import GOALS, GUARDS, RULERS
+from bench.interpreter import describe_python
 from bench.results import NOTHING, TIMES, Results, rate, rate_ratio, spread_of
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _how(results: Results, setting: Setting) -> str:
     sharing = " Server and load shared one core: figures are low." if setting.shared_core else ""
     return f"""\
 {setting.date}, {os.cpu_count()} cores ({_processor()}), Linux {platform.release().partition("-")[0]},
-CPython {platform.python_version()}. Each server had one core to itself, the load another.{sharing}
+{describe_python()}. Each server had one core to itself, the load another.{sharing}
 {setting.rounds} rounds of {setting.seconds:g} s for each measurement, servers taking turns, each started afresh. The
 median of the rounds stands first, the least and the greatest in brackets. A question has {sizes.question:,} bytes,
 extauthz's answer {sizes.answer:,}, a tiny one {sizes.tiny}; every answer was checked. One bare ES256 verification costs
