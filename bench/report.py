@@ -68,8 +68,8 @@ What must not get worse: bounds chosen after measuring, so to hold them is no ac
 _RULERS: Final = """\
 ## The least in Python
 
-What is possible at all: a Python server that does nothing but parse a question, verify a signature, look at five claims
-and write a line ([least.py](../references/least.py)), beside the same goals. It knows no policy and no revocation.
+A ruler: the least that we could write in Python. It parses a question, verifies a signature, looks at five claims and
+writes a line ([least.py](../references/least.py)); it knows no policy and no revocation. The same goals, beside it:
 """
 _CLOSED_LOOP: Final = f"""\
 ## Closed loop

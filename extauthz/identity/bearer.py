@@ -14,7 +14,8 @@ refuse early or to choose where to look; what a claim *means* is decided from st
 4. Its `alg` is one that we let this issuer use, compared as text.
 5. The key comes from that issuer's own published set, by name and for exactly this algorithm. No other issuer's keys
    are looked at, and nothing in the token says where keys are. A name that is not in the set is worth one newer look.
-6. The signature verifies with that key. From here on the claims are the issuer's words.
+6. The signature verifies with that key, now or when these bytes were last shown to it (`signed.py`). From here on the
+   claims are the issuer's words.
 7. Every claim that the shape requires is there with its type (RFC 9068 section 2.2), and what else the shape demands.
 8. `aud` names us exactly.
 9. Now lies within `nbf`, `iat` and `exp`, give or take the leeway; the token's whole life and its age are bounded.
