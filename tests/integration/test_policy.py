@@ -40,8 +40,7 @@ def test_a_broken_policy_at_start_denies_everything_until_it_is_mended(
         assert "everything is denied until it is mended" in printed
         server.write_policy(POLICY)
         seconds_of_patience(lambda: outcome_of(server.ask(path="/ping")) == ALLOWED)
-        assert is_serving(server)
-        assert server.application.readiness.ready
+        seconds_of_patience(lambda: is_serving(server) and server.application.readiness.ready)
 
 
 def test_a_policy_that_is_not_there_denies_everything(tmp_path: Path) -> None:
