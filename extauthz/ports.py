@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -327,22 +327,9 @@ class EvidenceSource(Protocol):
         ...
 
 
-class Occurrence(NamedTuple):
-    """What is its own in each repetition of a kept decision.
-
-    Attributes:
-        decision_id: of the repetition.
-        at: when it was.
-        latency: seconds between receiving the question and having the answer.
-        request_id: of the request, for correlation.
-        trace_id: of the request, for correlation.
-    """
-
-    decision_id: DecisionId
-    at: Instant
-    latency: float
-    request_id: str = ""
-    trace_id: str = ""
+Occurrence = tuple["DecisionId", "Instant", float, str, str]
+"""What is its own in each repetition of a kept decision: its id, when it was, the seconds from receiving the question to
+having the answer, and the request id and trace id of the request, each empty where it has none."""
 
 
 class RecordSink(Protocol):

@@ -149,7 +149,7 @@ class RecordWriter:
 
     def offer_again(self, common: bytes, occurrence: Occurrence) -> bool:
         """Take a repetition of a kept decision like `offer` takes a decision."""
-        if common.endswith(self._marked_end) and self._is_left_out(occurrence.decision_id):
+        if common.endswith(self._marked_end) and self._is_left_out(occurrence[0]):
             return True
         return self._take((common, occurrence))
 
@@ -258,13 +258,15 @@ class RecordWriter:
     def _write(self, lines: list[bytes]) -> bool:
         """Write `lines` however many attempts it takes; return False when `close` gave up on them."""
         text = memoryview(b"".join(lines))
-        done = reported = 0
+        done = told = 0
         pause = self._first_pause
         while done < len(text):
             try:
                 done += self._target.append(text[done:])
             except OSError as error:
-                reported = self._report(text, reported, done)
+                whole = bytes(text[:done]).count(b"\n")
+                self._count_written(whole - told)
+                told = whole
                 if not self._pause_after(error, pause):
                     return False
                 pause = min(pause * 2, self._longest_pause)
@@ -272,16 +274,13 @@ class RecordWriter:
             else:
                 pause = self._first_pause
                 self._failing = False
-        self._report(text, reported, done)
+        self._count_written(len(lines) - told)
         return True
 
-    def _report(self, text: memoryview, reported: int, done: int) -> int:
-        """Count the lines that became whole since the last report; return how many bytes are now accounted for."""
-        whole = bytes(text[reported:done]).count(b"\n")
+    def _count_written(self, lines: int) -> None:
         with self._changed:
-            self._written += whole
-            self._in_hand -= whole
-        return _line_start(text, done)
+            self._written += lines
+            self._in_hand -= lines
 
     def _pause_after(self, error: OSError, pause: float) -> bool:
         """Say once that writing fails and wait; return False when `close` gave up."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HOST: Final = "api.example.com"
 """What the requests of the tour put into `host`."""
 
-_SECONDS: Final = 10.0
+_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

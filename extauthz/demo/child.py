@@ -12,8 +12,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _POLL_SECONDS: Final = 0.02
-_STOP_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 30.0
 _LOG_TAIL: Final = 4000
+
+
+def whole_lines(path: Path) -> list[str]:
+    """Return the lines of a file that another process writes, without one that is not complete yet."""
+    text = path.read_text("utf-8", "replace") if path.exists() else ""
+    return text[: text.rfind("\n") + 1].splitlines()
 
 
 class ChildFailedError(Exception):

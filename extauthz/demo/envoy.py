@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from extauthz.demo.bootstrap import adapt, uses_tls
-from extauthz.demo.child import Child
+from extauthz.demo.child import Child, whole_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 PROXY_TOKEN_VARIABLE: Final = "EXTAUTHZ_PROXY_TOKEN"  # noqa: S105 — a variable's name
 """The environment variable from which the files of `envoy/` take the proxy's token."""
 
-_START_SECONDS: Final = 30.0
-_ADMIN_SECONDS: Final = 2.0
+_START_SECONDS: Final = 60.0
+_ADMIN_SECONDS: Final = 10.0
 _FLUSH_MILLISECONDS: Final = 50
 
 
@@ -115,8 +115,8 @@ class Envoy:
         return text if answer.status == http.client.OK else ""
 
     def read_access_log(self) -> list[str]:
-        """Return the access log's lines so far; a line takes some `_FLUSH_MILLISECONDS` to get there."""
-        return self.access_log.read_text("utf-8").splitlines() if self.access_log.exists() else []
+        """Return the access log's whole lines so far; a line takes some `_FLUSH_MILLISECONDS` to get there."""
+        return whole_lines(self.access_log)
 
     def _is_ready(self) -> bool:
         try:

@@ -70,6 +70,13 @@ class Handler(BaseHTTPRequestHandler):
         return bytes(body)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Connections that wait to be accepted. Beyond that the system has their clients try again after a second, by which
+    time a decision is late."""
+
+
 class LoopbackServer:
     """A started or stopped HTTP server.
 
@@ -81,8 +88,7 @@ class LoopbackServer:
 
     def __init__(self, handler: type[Handler], host: str = "127.0.0.1", port: int = 0) -> None:
         bound = type(handler.__name__, (handler,), {"owner": self})
-        self._server = ThreadingHTTPServer((host, port), bound)
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), bound)
         self._thread = threading.Thread(target=self._serve, name=handler.__name__, daemon=True)
         self.host = host
         self.port = int(self._server.server_address[1])

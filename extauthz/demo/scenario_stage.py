@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from extauthz.demo.scenario import Situation
     from extauthz.policytools.casefile import Case
 
-_SWAP_SECONDS: Final = 10.0
+_SWAP_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.02
 _RELOAD_SECONDS: Final = 0.05
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.json import JSON
 
 from extauthz.clock import SystemClock
-from extauthz.demo.child import ChildFailedError
+from extauthz.demo.child import ChildFailedError, whole_lines
 from extauthz.demo.run import find_record, walk
 from extauthz.demo.stage import Ports, Script, Stage, find_root
 from extauthz.demo.table import to_cast, to_curl_lines, to_differences, to_table
@@ -82,8 +82,7 @@ def _show_record(console: Console, stage: Stage, visits: list[Visit]) -> None:
     clock, pause = SystemClock(), threading.Event()
     deadline = clock.monotonic() + _RECORD_SECONDS
     while clock.monotonic() < deadline:
-        lines = stage.records.read_text("utf-8").splitlines() if stage.records.exists() else []
-        record = find_record(lines, decision_id)
+        record = find_record(whole_lines(stage.records), decision_id)
         if record is not None:
             console.print(JSON.from_data(record))
             return
@@ -95,8 +94,8 @@ def _keep(console: Console, stage: Stage) -> None:
     console.print("\n[bold]Everything keeps running. Try:[/bold]\n")
     for line in to_curl_lines(stage):
         console.print(line, soft_wrap=True, markup=False, style="dim" if line.startswith("#") else "")
-    console.print("\nCtrl-C ends it.")
     told = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: told.set())
+    console.print("\nCtrl-C ends it.")  # True from here on.
     told.wait()

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -43,12 +44,22 @@ _LEFTOVERS: Final = (
 _LONGEST_RUN_DIR: Final = 80
 """Bytes; a Unix socket's whole path has at most 107 (`unix(7)`)."""
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 60.0
 _PROBE_SECONDS: Final = 1.0
 
 _DEADLINE: Final = 2.0
-"""Seconds for a decision, and as much again for Envoy's patience: a whole mesh shares one machine here, and an issuer
-that gets no processor for a while must not look like one that is down."""
+"""Seconds for a decision: a whole mesh shares one machine here, and an issuer that gets no processor for a while must
+not look like one that is down."""
+
+_ENVOYS_PATIENCE: Final = 10.0
+"""Seconds for an answer, by the same reasoning: what is late would be let through by an Envoy that fails open."""
+
+_PORTS: Final = range(11_000, 20_000)
+"""Where free ports are looked for: below those that the system gives to clients, and to whoever asks for any port."""
+
+_next_ports = count(os.getpid() * 199)
+"""Where to look next. Each port is given once, since it stays free until its user takes it; and another process begins
+elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +204,7 @@ class Stage:
         return found == "SERVING" or (found != "UNREACHABLE" and not self.script.ready)
 
     def _change_bootstrap(self, bootstrap: dict[str, Any]) -> None:
-        find_ext_authz(bootstrap)["grpc_service"]["timeout"] = f"{2 * _DEADLINE}s"
+        find_ext_authz(bootstrap)["grpc_service"]["timeout"] = f"{_ENVOYS_PATIENCE}s"
         self.script.change_bootstrap(bootstrap)
 
     def _to_server(self) -> Child:
@@ -239,10 +250,17 @@ def _to_run_dir(folder: Path) -> Path:
 
 
 def find_free_port() -> int:
-    """Return a loopback port that is free now; whoever wants it should take it soon."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that is free now, and was not given to anybody else in this process.
+
+    Raises:
+        OSError: there is none.
+    """
+    for number in islice(_next_ports, len(_PORTS)):
+        port = _PORTS[number % len(_PORTS)]
+        if _is_free(port):
+            return port
+    message = "no port is free"
+    raise OSError(message)
 
 
 def _is_free(port: int) -> bool:

@@ -24,7 +24,7 @@ AUDIENCE: Final = "https://extauthz.example"
 
 EVENT_TOKEN: Final = "secevent+jwt"  # noqa: S105 — a media type
 _URIS: Final = {kind: uri for uri, (kind, _) in READERS.items()}
-_SECONDS: Final = 15.0
+_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)

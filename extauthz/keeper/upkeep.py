@@ -83,12 +83,17 @@ class Upkeep:
         self._collecting.stop()
 
     def beat(self) -> None:
-        """Say in the state that it is up to date, unless other machines may have been told what we do not know."""
+        """Say in the state that it is up to date, unless other machines may have been told what we do not know.
+
+        It is so when that was asked, and not when it comes to be written: the file may be locked for a while, and the
+        machine may sleep.
+        """
+        at, boot = self._clock.now(), self._clock.boot()
         if not self._in_sync():
             return
         try:
             with self._writer.transaction() as writing:
-                write_beat(writing.connection, self._clock.now(), self._clock.boot())
+                write_beat(writing.connection, at, boot)
         except StateError as error:
             if not self._failing:
                 _log.error("the state cannot be written; requests are refused soon", problem=str(error))

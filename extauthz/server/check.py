@@ -27,8 +27,8 @@ from extauthz.model.decision import Decision, Observed
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny, WaitUntil
 from extauthz.observing import Observing, observe
-from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, Occurrence, SpendOutcome, Spent
-from extauthz.request.question import Question, has_stream_id
+from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, SpendOutcome, Spent
+from extauthz.request.question import has_stream_id
 from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
 
 if TYPE_CHECKING:
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from extauthz.ports import EvidenceSource, RecordSink, Spender
     from extauthz.request.bounds import Proxy
     from extauthz.request.message import Message
-    from extauthz.request.sketch import Sketch
     from extauthz.server.bulkhead import Bulkhead
     from extauthz.server.engine import Pending
     from extauthz.server.keyuses import KeyUses
@@ -157,8 +156,8 @@ class Checker:
             at = rim.clock.now()
             known = rim.recall.recognise(raw, proxy, rim.policy.current, at, started if asked is None else asked)
             if known is not None:
-                kept, sketch = known
-                return self._give_again(kept, new_decision_id(), at, started, sketch)
+                kept, ids = known
+                return self._give_again(kept, new_decision_id(), at, started, ids)
             question = _Question(
                 raw=raw,
                 proxy=proxy,
@@ -218,16 +217,16 @@ class Checker:
         if kept is None:
             return None
         self._rim.recall.learn(question.raw, question.proxy, question.ruleset, kept)
-        return self._give_again(kept, question.decision_id, at, question.started, named.question)
+        ids = named.question.request_id, named.question.trace_id
+        return self._give_again(kept, question.decision_id, at, question.started, ids)
 
     def _give_again(
-        self, kept: Kept, decision_id: DecisionId, at: Instant, started: float, seen: Question | Sketch
+        self, kept: Kept, decision_id: DecisionId, at: Instant, started: float, ids: tuple[str, str]
     ) -> bytes:
         """Return the answer of a kept decision that holds at `at`, recorded and counted like any other."""
         rim = self._rim
         latency = rim.clock.monotonic() - started
-        occurrence = Occurrence(decision_id, at, latency, seen.request_id, seen.trace_id)
-        recorded = rim.records.offer_again(rim.recall.record_of(kept), occurrence)
+        recorded = rim.records.offer_again(rim.recall.record_of(kept), (decision_id, at, latency, *ids))
         if not recorded and self._must_record(kept.decision):
             refused = replace(kept.decision, decision_id=decision_id, at=at)
             return self._refuse_unrecordable(refused, latency)

@@ -105,7 +105,11 @@ class ProxyRegistry:
             where: the caller's address in the notation of gRPC.
             metadata: of the call, in the order received.
         """
-        key = (where, *[value for name, value in metadata if name == TOKEN_METADATA])
+        tokens = []
+        for name, value in metadata:  # A comprehension would be made into a function first, for each call.
+            if name == TOKEN_METADATA:
+                tokens.append(value)
+        key = (where, *tokens)
         callers = self._callers
         proxy = callers.get(key)
         if proxy is None:

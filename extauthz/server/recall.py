@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from extauthz.ports import EpochView, RecordSink
     from extauthz.request.bounds import Proxy
     from extauthz.request.question import Question
-    from extauthz.request.sketch import Sketch
 
 _LANDED: Final = threading.Event()
 _LANDED.set()
@@ -149,8 +148,8 @@ class Recall:
 
     def recognise(
         self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None, at: Instant, asked: float
-    ) -> tuple[Kept, Sketch] | None:
-        """Return the kept decision for a question whose like was found before, if it holds at `at`.
+    ) -> tuple[Kept, tuple[str, str]] | None:
+        """Return the kept decision for a question whose like was found before, if it holds at `at`, with its own ids.
 
         Args:
             raw: the question.

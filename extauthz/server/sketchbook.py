@@ -10,7 +10,6 @@ from extauthz.request.sketch import Sketches
 if TYPE_CHECKING:
     from extauthz.policy.ruleset import Ruleset
     from extauthz.request.bounds import Proxy
-    from extauthz.request.sketch import Sketch
     from extauthz.server.recall import Kept
 
 
@@ -31,21 +30,25 @@ class Sketchbook:
         self._known: dict[bytes, tuple[Proxy, Kept]] = {}
         self._change = threading.Lock()
 
-    def find(self, raw: bytes, proxy: Proxy) -> tuple[Kept, Sketch] | None:
-        """Return the decision that was kept for a question, and the sketch that it was found by."""
-        for sketch in self._sketches.read(raw):
-            known = self._known.get(sketch.digest)
+    def find(self, raw: bytes, proxy: Proxy) -> tuple[Kept, tuple[str, str]] | None:
+        """Return the decision that was kept for a question, and the request id and trace id of this one."""
+        for layout in self._sketches.layouts_for(raw):
+            sketch = layout.read(raw)
+            if sketch is None:
+                continue
+            digest, shown = sketch
+            known = self._known.get(digest)
             if known is not None and known[0] is proxy:
-                return known[1], sketch
+                return known[1], layout.ids(shown)
         return None
 
     def learn(self, raw: bytes, proxy: Proxy, kept: Kept) -> bool:
         """Find `kept` by the sketch of this question from now on; return False when it has none."""
         with self._change:
-            sketch = self._sketches.learn(raw)
-            if sketch is None:
+            digest = self._sketches.learn(raw)
+            if digest is None:
                 return False
-            while len(self._known) >= self._capacity and sketch.digest not in self._known:
+            while len(self._known) >= self._capacity and digest not in self._known:
                 del self._known[next(iter(self._known))]
-            self._known[sketch.digest] = proxy, kept
+            self._known[digest] = proxy, kept
         return True

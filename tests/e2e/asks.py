@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from extauthz.demo.child import whole_lines
+from extauthz.demo.run import find_record
 from extauthz.demo.tour import REPORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from extauthz.demo.ask import Answer, Ask
     from extauthz.demo.stage import Stage
@@ -61,7 +64,33 @@ def assert_only_carrier(answer: Answer, carrier: str, value: str = "") -> None:
     assert reached == ([(carrier, value)] if value else [])
 
 
-def eventually(find: Callable[[], bool], seconds: float = 10.0) -> bool:
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Return the records in a file to which the server still writes."""
+    return [json.loads(line) for line in whole_lines(path)]
+
+
+def await_record(stage: Stage, decision_id: str) -> dict[str, Any]:
+    """Return the record of a decision as soon as it is written; whatever was decided before is written by then too."""
+
+    def found() -> dict[str, Any] | None:
+        return find_record(whole_lines(stage.records), decision_id)
+
+    assert eventually(lambda: found() is not None)
+    return found() or {}
+
+
+def decision_of(answer: Answer) -> str:
+    """Return the id of the decision behind an answer: a refusal says it, or the upstream has seen it."""
+    return answer.headers.get("x-extauthz-decision-id") or lines_of(answer, "x-extauthz-decision-id")[0]
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file that others look at, so that nobody ever reads half of it."""
+    (fresh := path.with_name(f"{path.name}.new")).write_text(text)
+    fresh.replace(path)
+
+
+def eventually(find: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Ask again and again until the answer is yes or time is up; return the last answer."""
     deadline = time.monotonic() + seconds
     while not find():

@@ -22,6 +22,7 @@ from extauthz.demo.ask import Answer, Ask, Edge
 from extauthz.demo.bootstrap import find_connection_manager
 from extauthz.demo.certificates import TlsFiles
 from extauthz.demo.stage import Script, Stage, find_root
+from tests.e2e.asks import read_records
 from tests.simulators.client_certificates import HOUR, Authority, Issued, dns, uri
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ class Mesh:
 
     def records(self) -> list[dict[str, Any]]:
         """Return the decision records so far."""
-        return [json.loads(line) for line in self.stage.records.read_text().splitlines()]
+        return read_records(self.stage.records)
 
 
 def workload(mesh: Mesh, path: str = "web", **changes: Any) -> Client:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _SERVICE = "envoy.service.auth.v3.Authorization"
+_SECONDS = 15
+"""For extauthz to answer: less than what the Envoys of these tests wait."""
 
 
 @contextmanager
@@ -55,4 +57,4 @@ class Relay:
         shown = [(key, value) for key, value in context.invocation_metadata() if key == "x-extauthz-proxy-token"]
         with grpc.insecure_channel(f"127.0.0.1:{self.to}", options=[("grpc.enable_http_proxy", 0)]) as channel:
             ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{_SERVICE}/Check")
-            return ask(self.change(raw), metadata=tuple(shown), timeout=4)
+            return ask(self.change(raw), metadata=tuple(shown), timeout=_SECONDS)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from extauthz.demo.ask import Ask
+from extauthz.demo.child import whole_lines
 from extauthz.demo.stage import Ports, Script, Stage, find_free_port
 from extauthz.demo.tokens import Wish
 from tests.e2e.asks import eventually, with_token
@@ -73,7 +74,7 @@ class Company:
 
     def keep_log(self, stage: Stage, name: str, count: int) -> Path:
         """Return a copy of the records, once there are `count` of them."""
-        assert eventually(lambda: stage.records.exists() and len(stage.records.read_text().splitlines()) >= count)
+        assert eventually(lambda: len(whole_lines(stage.records)) >= count)
         kept = self.folder / name
         shutil.copyfile(stage.records, kept)
         return kept
@@ -82,7 +83,7 @@ class Company:
 def observe_a_day(company: Company) -> Path:
     """Let everything through, a broken client and a forger included, and return the log."""
     with company.run() as stage:
-        assert "NOTHING IS REFUSED" in stage.extauthz.log.read_text()
+        assert eventually(lambda: "NOTHING IS REFUSED" in stage.extauthz.read_log())
         asks = list(traffic(stage))
         answers = [stage.edge.send(ask) for ask in asks]
         assert {answer.status for answer in answers} == {200}

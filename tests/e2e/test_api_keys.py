@@ -12,7 +12,14 @@ import pytest
 from extauthz.demo.ask import Ask
 from extauthz.demo.stage import Script, Stage
 from extauthz.identity.keyformat import KeyText
-from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, eventually, lines_of
+from tests.e2e.asks import (
+    OTHER_CREDENTIALS,
+    assert_only_carrier,
+    await_record,
+    decision_of,
+    eventually,
+    lines_of,
+)
 from tests.e2e.conftest import ROOT
 from tests.unit.response.auth_params import parse_challenge
 
@@ -205,9 +212,9 @@ def test_a_key_is_nothing_where_tokens_are_asked_for(api: Api, key: str) -> None
 
 def test_no_file_holds_a_secret(api: Api, key: str) -> None:
     """Neither state nor records nor logs; the records hold the key's id."""
-    api.outcome(key)
+    told = await_record(api.stage, decision_of(api.send(key)))
     secret, key_id = key.split("_")[2], key.split("_")[1]
     files = [api.stage.records, api.stage.extauthz.log, api.stage.envoy.child.log, api.stage.envoy.access_log]
     files += list(api.stage.folder.glob("state.db*"))
-    assert eventually(lambda: key_id in api.stage.records.read_text())
+    assert key_id in str(told)
     assert [file for file in files if secret.encode() in file.read_bytes()] == []

@@ -16,7 +16,7 @@ from extauthz.demo.run import find_record, walk
 from extauthz.demo.stage import Script, Stage
 from extauthz.demo.table import to_differences
 from extauthz.demo.tour import REPORT, TOUR, deploy
-from tests.e2e.asks import eventually, lines_of, read_report, with_token
+from tests.e2e.asks import await_record, eventually, lines_of, read_report, with_token
 from tests.e2e.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -190,9 +190,7 @@ def test_record_and_access_log_tell_the_same(hardened: Stage) -> None:
     answer = read_report(hardened)
     decision_id = lines_of(answer, "x-extauthz-decision-id")[0]
     entry = find_logged(hardened, decision_id)
-    assert eventually(lambda: decision_id in hardened.records.read_text())
-    record = find_record(hardened.records.read_text().splitlines(), decision_id)
-    assert record is not None
+    record = await_record(hardened, decision_id)
     assert record["request_id"] == entry["request_id"]
     assert record["outcome"] == "allow"
 
@@ -232,7 +230,7 @@ def test_grpc_client_sees_the_mapped_status(stage: Stage, path: str, code: grpc.
     options = [("grpc.default_authority", HOST), ("grpc.enable_http_proxy", 0)]
     with grpc.insecure_channel(f"127.0.0.1:{stage.edge.port}", options=options) as channel:
         call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(path)
-        refused: Any = call.future(b"", timeout=10)  # its type lacks what it inherits
+        refused: Any = call.future(b"", timeout=30)  # its type lacks what it inherits
         assert isinstance(refused.exception(), grpc.RpcError)
         metadata = {**dict(refused.initial_metadata() or ()), **dict(refused.trailing_metadata() or ())}
     assert refused.code() is code

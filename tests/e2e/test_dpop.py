@@ -15,9 +15,10 @@ import pytest
 from extauthz.clock import Instant
 from extauthz.demo.ask import Ask
 from extauthz.demo.bootstrap import find_ext_authz
+from extauthz.demo.child import whole_lines
 from extauthz.demo.stage import Script, Stage
 from extauthz.server.nonces import TimedNonces
-from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, lines_of
+from tests.e2e.asks import OTHER_CREDENTIALS, assert_only_carrier, await_record, decision_of, lines_of
 from tests.e2e.conftest import ROOT
 from tests.simulators.dpop import ORIGIN, ProofMaker
 from tests.unit.response.auth_params import parse_challenge, parse_challenges
@@ -58,7 +59,7 @@ permits:
 """
 CLIENT = ProofMaker()
 THIEF = ProofMaker(name="thief")
-SECRET = secrets.token_bytes(32)
+SECRET = secrets.token_hex(32).encode()  # Text: space at either end of a file is none of the secret.
 LIFETIME = 3600
 ALGORITHMS = "ES256 EdDSA Ed25519"
 
@@ -179,7 +180,7 @@ WRONG: dict[str, Change] = {
     "algorithm HS256": {"headers": {"alg": "HS256"}},
     "private key": {"headers": {"jwk": {**CLIENT.jwk, "d": "AA"}}},
     "old": {"iat": time.time() - 3600},
-    "from the future": {"iat": time.time() + 600},
+    "from the future": {"iat": time.time() + 10**8},  # Also for those who come to it hours later.
     "no jti": {"jti": None},
     "long jti": {"jti": "j" * 20_000},
 }
@@ -275,6 +276,17 @@ def test_a_missing_scope_is_asked_for_in_the_same_scheme(api: Stage) -> None:
 
 def test_nonces(api: Stage) -> None:
     """Learned from the refusal, replaced with an allow when it grows old, refused when it is too old."""
+    stretch = time.time() // LIFETIME
+    try:
+        converse_about_nonces(api)
+    except AssertionError:
+        if time.time() // LIFETIME == stretch:
+            raise
+        converse_about_nonces(api)  # They were replaced meanwhile, as they are every hour.
+
+
+def converse_about_nonces(api: Stage) -> None:
+    """Send proofs with the nonces of now, and without; fail where the answers are others than they should be."""
     address = f"{ORIGIN}/v1/payments/7"
     nonces = TimedNonces(SECRET, LIFETIME)
     newest, before, stale = (nonces.nonce_at(Instant(time.time() - age * LIFETIME)) for age in range(3))
@@ -306,16 +318,8 @@ def test_records_tell_how_the_caller_proved_itself(api: Stage) -> None:
     token = bind(api)
     proof = prove(token)
     answer = send(api, token, proof)
-    decision_id = lines_of(answer, "x-extauthz-decision-id")[0]
-    text = _records_with(api, decision_id)
-    (record,) = [one for one in map(json.loads, text.splitlines()) if one["decision_id"] == decision_id]
+    record = await_record(api, decision_of(answer))
+    text = "".join(whole_lines(api.records))
     assert (record["credential"], record["binding"]) == ("dpop", "dpop")
     assert proof.split(".")[2] not in text
     assert token.split(".")[2] not in text
-
-
-def _records_with(api: Stage, decision_id: str) -> str:
-    end = time.monotonic() + 10
-    while decision_id not in (text := api.records.read_text()) and time.monotonic() < end:
-        time.sleep(0.02)
-    return text

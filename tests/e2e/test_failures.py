@@ -19,7 +19,7 @@ from extauthz.demo.stage import Script, Stage
 from extauthz.demo.tour import deploy
 from extauthz.gen.envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckRequest
-from tests.e2e.asks import eventually, read_report, with_token
+from tests.e2e.asks import eventually, read_report, replace_text, with_token
 from tests.e2e.conftest import ROOT, fail_open
 from tests.e2e.other_authorizer import Relay, authorizer, point_at
 
@@ -46,7 +46,7 @@ def open_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         find_ext_authz(bootstrap)["with_request_body"]["max_request_bytes"] = 64 * MEBIBYTE
         bootstrap["static_resources"]["listeners"][0]["per_connection_buffer_limit_bytes"] = 64 * MEBIBYTE
         # So that a big body is not late: a question that times out is an error, and errors are let through here.
-        find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "5s"
+        find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "20s"
 
     folder = tmp_path_factory.mktemp("open")
     with Stage(Script(root=ROOT, folder=folder, change_bootstrap=change)) as running:
@@ -94,7 +94,7 @@ def test_spoiled_question_is_refused(folder: Path, change: Callable[[bytes], byt
 
         def lead_through_relay(bootstrap: dict[str, Any]) -> None:
             fail_open(bootstrap)
-            find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "5s"
+            find_ext_authz(bootstrap)["grpc_service"]["timeout"] = "20s"
             relay.to = point_at(bootstrap, port)
 
         with Stage(Script(root=ROOT, folder=folder, change_bootstrap=lead_through_relay)) as stage:
@@ -146,6 +146,7 @@ def test_storm_of_unknown_keys_is_not_passed_on(folder: Path) -> None:
         settings["issuers"][0]["keys"] |= {"cool_down": "1h", "refresh": "1h"}
 
     with Stage(Script(root=ROOT, folder=folder, change_settings=calm)) as stage:
+        assert read_report(stage).status == 200  # The first look at the keys is over.
         before = stage.issuer.asked
         tokens = [stage.issuer.forge("reporting", kid=secrets.token_hex(16)) for _ in range(1000)]
         with ThreadPoolExecutor(8) as crowd:
@@ -172,10 +173,10 @@ def test_broken_policy_refuses_everything(folder: Path) -> None:
         assert not stage.upstream.seen
         assert f"{broken}:2" in stage.extauthz.read_log()
         # Mending the file is enough.
-        broken.write_text((ROOT / "examples" / "demo" / "policy.yaml").read_text())
+        replace_text(broken, (ROOT / "examples" / "demo" / "policy.yaml").read_text())
         assert eventually(lambda: read_report(stage).status == 200)
         # Breaking it again changes nothing: the good policy stays in force.
-        broken.write_text("resources: []\npermits: oops\n")
+        replace_text(broken, "resources: []\npermits: oops\n")
         assert eventually(lambda: f"{broken}:2" in stage.extauthz.read_log().split("nmae")[-1])
         assert read_report(stage).status == 200
 

@@ -110,6 +110,7 @@ def test_every_envoy_shows_what_tells_that_nothing_is_left_out(version: str, fol
         filters = find_connection_manager(bootstrap)["http_filters"]
         shapes = [{"encode_raw_headers": raw, **more} for more in ({}, SHOWING_ONE) for raw in (True, False)]
         first = find_ext_authz(bootstrap)
+        first["grpc_service"]["timeout"] = "15s"  # Who is late here is not asked again by those behind it.
         filters[:1] = [{"name": f"authorizer-{at}", "typed_config": first | shape} for at, shape in enumerate(shapes)]
 
     folder.mkdir()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from extauthz.demo.ask import Ask
+from extauthz.demo.child import whole_lines
 from extauthz.demo.run import find_record
 from extauthz.demo.stage import Script, Stage
 from tests.e2e.asks import eventually
@@ -179,7 +180,7 @@ def test_records_say_whose_decision_it_was(stage: Stage) -> None:
         found: list[dict[str, object] | None] = []
 
         def is_recorded(rule: str = rule, found: list[dict[str, object] | None] = found) -> bool:
-            found.append(find_record(stage.records.read_text().splitlines(), f'"rule":"{rule}"'))
+            found.append(find_record(whole_lines(stage.records), f'"rule":"{rule}"'))
             return found[-1] is not None
 
         assert eventually(is_recorded)

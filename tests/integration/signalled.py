@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from typer.testing import CliRunner
 
 from extauthz.cli.main import app
@@ -15,7 +16,7 @@ from extauthz.clock import SystemClock
 from extauthz.config.settings import Settings
 from extauthz.link.caller import LinkCaller
 from extauthz.processes.single import Single
-from tests.integration.running import seconds_of_patience, settings
+from tests.integration.running import PATIENCE, seconds_of_patience, settings
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import Client, client, outcome_of
 from tests.simulators.keyhost import KeyHost
@@ -108,7 +109,7 @@ class Scene:
         found = self.transmitter
         found.offer(event, name=name)
         with found.changed:
-            assert found.changed.wait_for(lambda: name in found.acked or name in found.errors, 20)
+            assert found.changed.wait_for(lambda: name in found.acked or name in found.errors, PATIENCE)
         return ACCEPTED if name in found.acked else found.errors[name]["err"]
 
     @property
@@ -119,7 +120,7 @@ class Scene:
 
     def ask_keeper(self, **question: Any) -> dict[str, Any]:
         """Return what the keeper says to an operator."""
-        with closing(LinkCaller(self.folder / "run" / "admin.sock")) as caller:
+        with closing(LinkCaller(self.folder / "run" / "admin.sock", PATIENCE)) as caller:
             return caller.ask(question)
 
     def command(self, *words: str) -> str:
@@ -148,7 +149,7 @@ def signal_settings(folder: Path, transmitter: Transmitter, *, pushes: bool, **c
     stream = {
         "name": "idp",
         "issuer": transmitter.url,
-        "keys": {"discovery": True, "cool_down": 0.01},
+        "keys": {"discovery": True, "timeout": 10.0, "cool_down": 0.01},
         "audience": AUDIENCE,
         "stream_id": STREAM_ID,
         "authority": {"issuers": [ISSUER], "events": EVENTS},
@@ -169,7 +170,9 @@ def signalled(folder: Path, *, pushes: bool, alg: str = "ES256", **changes: Any)
     maker = TokenMaker()
     (folder / "policy.yaml").write_text(POLICY)
     host = KeyHost(maker.jwks())
-    with Transmitter(alg=alg, hold=0.2) as transmitter:
+    with Transmitter(alg=alg, hold=0.2) as transmitter, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("extauthz.keeper.signaldesk.KEY_SECONDS", 10.0)  # Product's bounds, for a crowded machine.
+        patch.setattr("extauthz.keeper.receipts.CONFIRM_SECONDS", PATIENCE)
         transmitter.streams[STREAM_ID] = Stream({"stream_id": STREAM_ID, "iss": transmitter.url})
         found = signal_settings(folder, transmitter, pushes=pushes, **changes)
         document = settings(folder, host.url, **found)

@@ -20,7 +20,7 @@ from tests.simulators.tokens import TokenMaker
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 @dataclass

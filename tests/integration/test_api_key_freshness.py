@@ -145,8 +145,9 @@ def test_another_key_is_another_question(tmp_path: Path) -> None:
         assert any(good.split("_")[1].encode() in text for text in texts)
 
 
-def test_uses_are_listed_after_the_server_has_written_them(tmp_path: Path) -> None:
+def test_uses_are_listed_after_the_server_has_written_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By kept decisions too: the last of them counts."""
+    monkeypatch.setattr("extauthz.server.stateholdings.WRITE_SECONDS", 3600.0)  # So it writes them when it stops.
     with accepting_keys(tmp_path) as keys:
         key = keys.create()
         keys.keep(key)

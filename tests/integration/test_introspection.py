@@ -72,6 +72,10 @@ class Scene:
         """Ask and return what came out."""
         return outcome_of(self.server.ask(token, path=path))
 
+    def reach(self, token: str, path: str = "/things/7") -> None:
+        """Ask until it is allowed: on a busy machine what may be a second old is too old when it is there."""
+        seconds_of_patience(lambda: self.outcome(token, path) == ALLOWED)
+
 
 @contextmanager
 def scene(folder: Path, *, lists: bool = False, asked: dict[str, Any] | None = None, **changes: Any) -> Iterator[Scene]:
@@ -80,7 +84,8 @@ def scene(folder: Path, *, lists: bool = False, asked: dict[str, Any] | None = N
     signing = TokenMaker(issuer=SIGNING)
     with TokenHost() as issuer:
         client = {"id": "extauthz", "secret_file": str(folder / "secret")}
-        introspection = {"discovery": True, "client": client, "slots": 2, "cache": "30s", **(asked or {})}
+        patient = {"cache": "10m", "cache_inactive": "10m", "timeout": "10s"}
+        introspection = {"discovery": True, "client": client, "slots": 2, **patient, **(asked or {})}
         fixed = {key: value for key, value in introspection.items() if key != "discovery"}
         (folder / "keys.json").write_text(json.dumps(signing.jwks()))
         signer: dict[str, Any] = {
@@ -89,7 +94,7 @@ def scene(folder: Path, *, lists: bool = False, asked: dict[str, Any] | None = N
             "introspection": {"endpoint": f"{issuer.url}/introspect", **fixed},
         }
         if lists:
-            signer["status_list"] = {"uris": [f"{issuer.url}/lists/"], "longest": "1s", "timeout": "500ms"}
+            signer["status_list"] = {"uris": [f"{issuer.url}/lists/"], "longest": "1s", "timeout": "10s"}
         issuers = [{"issuer": issuer.url, "tokens": "opaque", "introspection": introspection}, signer]
         profiles = {"default": {"issuers": [issuer.url, SIGNING], "audience": "https://api.example.com"}}
         with running(folder, policy=WITH_VAULT, issuers=issuers, profiles=profiles, **changes) as server:
@@ -110,6 +115,7 @@ def test_an_opaque_token_is_asked_about_once_and_then_remembered(tmp_path: Path)
         assert found.outcome("made-up") == REVOKED
         assert found.outcome("made-up") == REVOKED
         assert found.issuer.asked == [token, "made-up"]
+        seconds_of_patience(lambda: len(found.server.records()) == 5)
         assert token not in (tmp_path / "records.jsonl").read_text()
 
 
@@ -117,8 +123,9 @@ def test_a_sensitive_resource_asks_anew_and_what_it_learns_holds_everywhere(tmp_
     """A revoked token goes on where its word is still remembered, until anybody asks again: then nowhere any more."""
     with scene(tmp_path) as found:
         token = found.know()
-        for path in ("/vault", "/things/7", "/things/7"):
-            assert found.outcome(token, path) == ALLOWED
+        found.reach(token, "/vault")
+        for _ in range(2):
+            assert found.outcome(token) == ALLOWED
         found.issuer.tokens[token] = {"active": False}
         assert found.outcome(token) == ALLOWED
         seconds_of_patience(lambda: found.outcome(token, "/vault") == REVOKED)
@@ -132,7 +139,7 @@ def test_without_comparing_epochs_a_revoked_token_would_go_on(tmp_path: Path, mo
         token = found.know()
         for _ in range(3):
             assert found.outcome(token) == ALLOWED
-        assert found.outcome(token, "/vault") == ALLOWED
+        found.reach(token, "/vault")
         found.issuer.tokens[token] = {"active": False}
         seconds_of_patience(lambda: found.outcome(token, "/vault") == REVOKED)
         assert found.outcome(token) == ALLOWED
@@ -142,7 +149,7 @@ def test_a_word_that_has_grown_too_old_is_asked_for_again(tmp_path: Path) -> Non
     """The longest that a revoked token goes on is `cache`."""
     with scene(tmp_path, asked={"cache": "1s"}) as found:
         token = found.know()
-        assert found.outcome(token) == ALLOWED
+        found.reach(token)
         found.issuer.tokens[token] = {"active": False}
         seconds_of_patience(lambda: found.outcome(token) == REVOKED)
 
@@ -153,8 +160,8 @@ def test_a_jwt_is_asked_about_only_where_a_fresh_look_is_wanted(tmp_path: Path) 
         token = found.sign()
         assert found.outcome(token) == ALLOWED
         assert found.issuer.asked == []
-        assert found.outcome(token, "/vault") == ALLOWED
-        assert found.issuer.asked == [token]
+        found.reach(token, "/vault")
+        assert set(found.issuer.asked) == {token}
         found.issuer.tokens[token] = {"active": False}
         seconds_of_patience(lambda: found.outcome(token, "/vault") == REVOKED)
 
@@ -162,16 +169,16 @@ def test_a_jwt_is_asked_about_only_where_a_fresh_look_is_wanted(tmp_path: Path) 
 @pytest.mark.parametrize("mood", [mood for mood in Mood if mood is not Mood.HONEST])
 def test_an_outage_is_never_inactive_and_recovery_needs_no_restart(tmp_path: Path, mood: Mood) -> None:
     """503 and not 401; what is remembered goes on; afterwards everything is as before."""
-    with scene(tmp_path, asked={"timeout": "500ms"}, server={"deadline": 0.15}) as found:
+    with scene(tmp_path, asked={"timeout": "500ms"}) as found:
         known, new = found.know("known"), found.know("new")
-        seconds_of_patience(lambda: found.outcome(known) == ALLOWED)
+        found.reach(known)
         found.issuer.feel(mood)
         for _ in range(8):
             assert found.outcome(new) == UNAVAILABLE
             assert found.outcome("made-up") == UNAVAILABLE
             assert found.outcome(known) == ALLOWED
         found.issuer.feel(Mood.HONEST)
-        seconds_of_patience(lambda: found.outcome(new) == ALLOWED)
+        found.reach(new)
         seconds_of_patience(lambda: found.outcome("made-up") == REVOKED)
 
 
@@ -183,12 +190,10 @@ def test_while_an_issuer_fails_it_is_left_alone(tmp_path: Path) -> None:
         assert outcomes == {UNAVAILABLE}
         calls = len(found.issuer.asked) + len(found.issuer.fetched)
         assert calls < 40
-        shown = found.metrics()
-    assert f'extauthz_breaker_open{{issuer="{found.issuer.url}",kind="introspection"}} 1.0' in shown
-    assert (
-        f'extauthz_evidence_fetches_total{{issuer="{found.issuer.url}",kind="introspection",outcome="unavailable"}}'
-        in shown
-    )
+        about = f'issuer="{found.issuer.url}",kind="introspection"'
+        assert f"extauthz_breaker_open{{{about}}} 1.0" in found.metrics()
+        fetches = f'extauthz_evidence_fetches_total{{{about},outcome="unavailable"}}'
+        seconds_of_patience(lambda: fetches in found.metrics())  # Counted after whoever waited has gone on.
 
 
 def test_a_thousand_unknown_keys_cause_one_fetch_in_a_window(tmp_path: Path) -> None:
@@ -196,7 +201,7 @@ def test_a_thousand_unknown_keys_cause_one_fetch_in_a_window(tmp_path: Path) -> 
 
     All are refused: as signed by nobody, or as undecidable by those who find no place to wait for the one fetch.
     """
-    with running(tmp_path, keys={"cool_down": 60.0, "refresh": 3600}) as server:
+    with running(tmp_path, keys={"cool_down": 3600.0, "refresh": 3600}) as server:
         while server.keys.asked.acquire(blocking=False):
             pass
         names = [secrets.token_hex(16) for _ in range(1000)]
@@ -230,8 +235,8 @@ def test_a_status_list_revokes_and_a_flip_bites_no_later_than_its_ttl(tmp_path: 
         publish(found, 0, 1)
         valid, revoked = with_status(found, 0), with_status(found, 1)
         for _ in range(3):
-            assert found.outcome(valid) == ALLOWED
-        assert found.outcome(revoked) == REVOKED
+            found.reach(valid)
+        seconds_of_patience(lambda: found.outcome(revoked) == REVOKED)
         flipped = time.monotonic()
         publish(found, 1, 1)
         seconds_of_patience(lambda: found.outcome(valid) == REVOKED)
@@ -239,10 +244,11 @@ def test_a_status_list_revokes_and_a_flip_bites_no_later_than_its_ttl(tmp_path: 
         publish(found, 0, 1)
         found.issuer.feel(Mood.ERROR)
         seconds_of_patience(lambda: found.outcome(valid) == UNAVAILABLE)
-        assert f'fetches_total{{issuer="{SIGNING}",kind="status_list",outcome="unavailable"}}' in found.metrics()
+        fetches = f'fetches_total{{issuer="{SIGNING}",kind="status_list",outcome="unavailable"}}'
+        seconds_of_patience(lambda: fetches in found.metrics())
         assert found.outcome(found.sign(jti="none")) == ALLOWED
         found.issuer.feel(Mood.HONEST)
-        seconds_of_patience(lambda: found.outcome(valid) == ALLOWED)
+        found.reach(valid)
 
 
 def test_a_token_without_status_is_not_fetched_for_and_an_expired_one_stays_expired(tmp_path: Path) -> None:

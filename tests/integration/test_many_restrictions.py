@@ -148,7 +148,7 @@ def test_a_start_takes_no_memory_for_restrictions(tmp_path: Path) -> None:
     kilobytes = {}
     for rows in (FEW, SOME):
         state = filled(tmp_path, rows)
-        kilobytes[rows], _ = start(state)
+        kilobytes[rows] = min(start(state)[0] for _ in range(3))  # Other threads of this process take some as well.
         state.writer.close()
     assert kilobytes[SOME] < kilobytes[FEW] + 20
 

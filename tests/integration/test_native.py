@@ -17,7 +17,7 @@ from extauthz.errors import ConfigError
 from extauthz.server.app import build
 from extauthz.server.native_engine import NativeEngine
 from extauthz.server.probe import find_health
-from tests.integration.running import POLICY, running, settings
+from tests.integration.running import PATIENCE, POLICY, running, settings
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.grpc_client import TOKEN, client, outcome_of
 from tests.simulators.keyhost import KeyHost
@@ -117,7 +117,7 @@ def test_the_socket_of_health_is_private_and_goes_with_the_server(
     with running(tmp_path, server={"engine": "native"}) as server:
         (folder,) = private.iterdir()
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-        assert find_health(server.application.addresses[0], 5) == "SERVING"
+        assert find_health(server.application.addresses[0], PATIENCE) == "SERVING"
     assert list(private.iterdir()) == []
 
 
@@ -149,8 +149,11 @@ def test_without_a_place_for_the_private_socket_nothing_starts(tmp_path: Path, m
     assert not (tmp_path / "check.sock").exists()
 
 
-def test_the_death_of_a_loop_is_told_after_the_records_are_written(tmp_path: Path) -> None:
+def test_the_death_of_a_loop_is_told_after_the_records_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What the process does then is given from outside."""
+    monkeypatch.setattr("extauthz.server.app.LAST_RECORDS_SECONDS", PATIENCE)
     (tmp_path / "policy.yaml").write_text(POLICY)
     host, deaths = KeyHost(TokenMaker().jwks()), []
 
@@ -165,7 +168,7 @@ def test_the_death_of_a_loop_is_told_after_the_records_are_written(tmp_path: Pat
     engine = application._parts.engine
     assert isinstance(engine, NativeEngine)
     engine._fronts[0].close()
-    engine._loops[0]._thread.join(20)
+    engine._loops[0]._thread.join(PATIENCE)
     application.stop()
     host.stop()
     assert len(deaths) == 1
@@ -175,11 +178,12 @@ def test_the_death_of_a_loop_is_told_after_the_records_are_written(tmp_path: Pat
 DIE = """\
 import json, sys
 from extauthz.config.settings import Settings
-from extauthz.server.app import build
+from extauthz.server import app
 from tests.integration.test_native import PING
 from tests.simulators.grpc_client import client, outcome_of
 
-application = build(Settings.model_validate(json.load(open(sys.argv[1]))))
+app.LAST_RECORDS_SECONDS = 60
+application = app.build(Settings.model_validate(json.load(open(sys.argv[1]))))
 application.start()
 with client(application.addresses[0]) as asker:
     assert outcome_of(asker.ask(PING)) == (200, "allowed")

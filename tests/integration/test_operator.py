@@ -25,6 +25,7 @@ from extauthz.link.listener import LinkListener, make_run_dir
 from extauthz.model.receipt import Action
 from extauthz.model.restriction import Effect, Form, Mark, Restriction
 from extauthz.state.sessions import SessionSeen
+from tests.integration.running import PATIENCE
 from tests.unit.cli.test_targets import token_of
 
 if TYPE_CHECKING:
@@ -92,8 +93,9 @@ def write_settings(folder: Path, run_dir: Path = Path("run")) -> Path:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     """Run a keeper with two workers; one of them can be silent."""
+    monkeypatch.setattr("extauthz.keeper.receipts.CONFIRM_SECONDS", PATIENCE)
     config = write_settings(tmp_path)
 
     def newest(_: float) -> int:
@@ -137,8 +139,9 @@ def test_programs_get_json(shop: Shop) -> None:
     assert document["receipt"]["of_workers"] == 2
 
 
-def test_a_worker_that_does_not_answer_is_told(shop: Shop) -> None:
+def test_a_worker_that_does_not_answer_is_told(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is durable, and the exit code says that not everybody has confirmed it."""
+    monkeypatch.setattr("extauthz.keeper.receipts.CONFIRM_SECONDS", 5.0)
     shop.silent = True
     result = shop.run("revoke", "session", "s-1", *WHY)
     assert result.exit_code == 3
@@ -181,7 +184,9 @@ def test_a_person_is_asked(shop: Shop) -> None:
     for answer in (b"n\n", b"y\n"):
         ours, theirs = pty.openpty()
         os.write(ours, answer)
-        codes[answer] = subprocess.run(command, stdin=theirs, capture_output=True, timeout=30, check=False).returncode
+        codes[answer] = subprocess.run(
+            command, stdin=theirs, capture_output=True, timeout=PATIENCE, check=False
+        ).returncode
         os.close(ours)
         os.close(theirs)
     assert codes == {b"n\n": 2, b"y\n": 0}
@@ -285,7 +290,7 @@ def test_what_arrives_is_followed(shop: Shop) -> None:
         shop.done("revoke", "session", "s-7", *WHY)
         assert "s-7" in json.loads(following.stdout.readline())["subject"]
         following.send_signal(signal.SIGINT)
-        assert (following.wait(20), following.stderr.read() if following.stderr else "") == (0, "")
+        assert (following.wait(PATIENCE), following.stderr.read() if following.stderr else "") == (0, "")
 
 
 def test_another_user_s_server_is_told(tmp_path: Path) -> None:

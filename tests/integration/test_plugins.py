@@ -55,7 +55,10 @@ def test_one_that_waits_is_asked_aside(tmp_path: Path) -> None:
     code = code.replace("            asked.append", "            gate.wait(30)\n            asked.append")
     install(tmp_path / "site", {"acme_color.py": f"import threading\n\ngate = threading.Event()\n{code}"})
     (tmp_path / "run").mkdir()
-    with on_path(tmp_path / "site"), running(tmp_path / "run", policy=POLICY, plugins=[pin()]) as server:
+    with (
+        on_path(tmp_path / "site"),
+        running(tmp_path / "run", policy=POLICY, plugins=[pin()], server={"deadline": 3.0}) as server,
+    ):
         module = importlib.import_module("acme_color")
         token = server.mint(sub="painter")
         assert outcome_of(server.ask(token, path="/things/red")) == (503, "evidence_unavailable")

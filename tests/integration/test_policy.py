@@ -65,7 +65,8 @@ def test_a_broken_change_is_kept_out_and_reported_once(tmp_path: Path, capfd: py
         seconds_of_patience(lambda: loader.problems)
         assert outcome_of(server.ask(path="/ping")) == ALLOWED
         assert is_serving(server)
-        printed = "".join(capfd.readouterr())
+    loader.look()  # Once more at least; the thread that looked before has ended, and has said everything.
+    printed = "".join(capfd.readouterr())
     assert "policy.yaml:3:" in printed
     assert printed.count("policy kept out") == 1
     assert "stays in force" in printed

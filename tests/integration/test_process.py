@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 PING = check_request(path="/ping")
 ALLOWED = (200, "allowed")
-SECONDS = 30.0
+SECONDS = 60.0
+LONG_NOTICE = (
+    "from extauthz.server import app; app.NOTICE_SECONDS = 6.0; from extauthz.cli.main import app as cli; cli()"
+)
+"""The command line, in a program that says for longer than the product's second that it will not serve any more."""
 
 
 @dataclass
@@ -53,10 +57,16 @@ class Process:
 
 
 @contextmanager
-def serve(folder: Path, keys_url: str = "http://127.0.0.1:1/", **changes: Any) -> Iterator[Process]:
+def serve(
+    folder: Path,
+    keys_url: str = "http://127.0.0.1:1/",
+    *,
+    program: tuple[str, str] = ("-m", "extauthz"),
+    **changes: Any,
+) -> Iterator[Process]:
     """Yield a process; it is ended if the test has not done so."""
     (folder / "settings.yaml").write_text(json.dumps(settings(folder, keys_url, **changes)))
-    command = [sys.executable, "-m", "extauthz", "serve", "--config", str(folder / "settings.yaml")]
+    command = [sys.executable, *program, "serve", "--config", str(folder / "settings.yaml")]
     with (log := folder / "stderr").open("w") as stderr:
         child = subprocess.Popen(command, stderr=stderr, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     try:
@@ -67,18 +77,23 @@ def serve(folder: Path, keys_url: str = "http://127.0.0.1:1/", **changes: Any) -
         child.wait(SECONDS)
 
 
+def question_of(maker: TokenMaker) -> bytes:
+    """Return a question with a token that is good now."""
+    return check_request(path="/things/7", headers={"authorization": f"Bearer {maker.mint(now=time.time())}"})
+
+
 def test_sigterm_lets_a_decision_under_way_end_and_writes_its_record(tmp_path: Path) -> None:
     """The question waits for a slow issuer; the stop waits for the question; nobody sees an RPC error."""
     maker, host = TokenMaker(), KeyHost(TokenMaker().jwks())
     (tmp_path / "policy.yaml").write_text(POLICY)
-    server = {"deadline": 10, "drain": 10}
-    with serve(tmp_path, host.url, server=server, keys={"timeout": 20}) as process, client(process.address()) as asker:
+    server = {"deadline": 60, "drain": 60}
+    with serve(tmp_path, host.url, server=server, keys={"timeout": 60}) as process, client(process.address()) as asker:
         rotated = TokenMaker(kid="k2")
-        token = rotated.mint(now=time.time())
-        seconds_of_patience(lambda: host.asked.acquire(blocking=False))
+        seconds_of_patience(lambda: outcome_of(asker.ask(question_of(maker))) == ALLOWED)  # The first fetch is over.
+        while host.asked.acquire(blocking=False):
+            pass
         host.gate.clear()
-        question = check_request(path="/things/7", headers={"authorization": f"Bearer {token}"})
-        under_way = asker.ask_soon(question)
+        under_way = asker.ask_soon(question_of(rotated))
         assert host.asked.acquire(timeout=SECONDS)
         process.child.send_signal(signal.SIGTERM)
         seconds_of_patience(lambda: "stopping" in process.printed)
@@ -95,7 +110,8 @@ def test_sigterm_lets_a_decision_under_way_end_and_writes_its_record(tmp_path: P
 def test_after_sigterm_health_says_so_before_calls_are_refused(tmp_path: Path) -> None:
     """Balancers get a moment in which questions are still answered."""
     (tmp_path / "policy.yaml").write_text(POLICY)
-    with serve(tmp_path, server={"drain": 4}) as process, client(process.address()) as asker:
+    program = ("-c", LONG_NOTICE)
+    with serve(tmp_path, program=program, server={"drain": 24}) as process, client(process.address()) as asker:
         assert find_health(process.address(), SECONDS) == "SERVING"
         process.child.send_signal(signal.SIGTERM)
         seconds_of_patience(lambda: find_health(process.address(), SECONDS) == "NOT_SERVING")
@@ -127,7 +143,7 @@ def test_a_broken_policy_does_not_keep_the_server_from_answering(tmp_path: Path)
     with serve(tmp_path) as process, client(process.address()) as asker:
         assert outcome_of(asker.ask(PING)) == (503, "evaluation_failed")
         assert find_health(process.address(), SECONDS) == "NOT_SERVING"
-        assert "NONE: everything is denied" in process.printed
+        seconds_of_patience(lambda: "NONE: everything is denied" in process.printed)
         process.child.terminate()
         assert process.child.wait(SECONDS) == 0
 

@@ -65,7 +65,7 @@ def test_what_would_end_too_many_sessions_waits_for_a_person(tmp_path: Path) -> 
 
 def test_a_stream_that_falls_silent_refuses_its_issuers_callers(tmp_path: Path) -> None:
     """`max_silence`; the next event that proves that it is alive lets them through again."""
-    with signalled(tmp_path, pushes=True, max_silence=2.0, verify_every=None) as scene:
+    with signalled(tmp_path, pushes=True, max_silence=4.0, verify_every=None) as scene:
         token = scene.mint("quiet")
 
         def is_heard() -> bool:

@@ -64,7 +64,7 @@ def test_a_refused_command_leaves_nothing_behind(server: RedisServer) -> None:
 def test_a_late_answer_is_not_the_next_ones(tmp_path: Path) -> None:
     """After a timeout the connection is not used again."""
     with serving(tmp_path / "redis") as server:
-        connection = connect(server, timeout=0.2)
+        connection = connect(server, timeout=1.0)
         assert connection.ask("ECHO", "a") == b"a"
         server.freeze()
         with pytest.raises(SharedStoreError, match="did not answer in time"):

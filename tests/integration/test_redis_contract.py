@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.state_contract import StateContract
-from tests.simulators.machines import Machine, running
+from tests.simulators.machines import PATIENCE, Machine, meet, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,20 +47,18 @@ class SharedEngine:
         self.wait()
 
     def wait(self) -> None:
-        """Wait until both decide, and know of one another."""
+        """Wait until both have said that they are fresh, and know of one another."""
         for machine in self.machines:
-            assert machine.comes_to(machine.is_fresh)
-            assert machine.comes_to(lambda machine=machine: machine.replicator.wait_for_replicas(0, 0)[1] == 1)
+            assert machine.comes_to(lambda machine=machine: machine.keeper.upkeep.beat() or machine.is_fresh())
+        meet(*self.machines)
 
 
 class TestReplicated(StateContract):
     @pytest.fixture
-    def engine(
-        self, tmp_path: Path, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-    ) -> Iterator[SharedEngine]:
-        """Yield two machines that give each other time, on a crowded machine too."""
-        monkeypatch.setattr("extauthz.keeper.receipts.REPLICA_SECONDS", 20.0)
-        changes = {"redis": redis_server.settings(timeout=5.0)}
+    def engine(self, tmp_path: Path, redis_server: RedisServer, patient: None) -> Iterator[SharedEngine]:
+        """Yield two machines that give each other time, on a crowded computer too."""
+        del patient
+        changes = {"max_staleness": PATIENCE}
         one, two = (Machine(tmp_path / name, redis_server, changes=changes) for name in ("one", "two"))
         with running(one, two):
             engine = SharedEngine(one, two)

@@ -23,6 +23,7 @@ def drop(server: RedisServer, command: str) -> None:
             server.say("CLIENT", "KILL", "ID", fields["id"])
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("compared", [True, False])
 def test_half_a_failover(tmp_path: Path, compared: bool) -> None:
     """The old server goes on answering who reads; what the new one is told is known all the same.
@@ -43,7 +44,9 @@ def test_half_a_failover(tmp_path: Path, compared: bool) -> None:
                 if not compared:
                     parts.follower._told_life = lambda: None
                 road.target = new.port
+                told = parts.sender.life
                 drop(old, "evalsha")
+                assert one.comes_to(lambda: parts.sender.life not in {None, told})
                 assert two.revoke("bob").workers == 2
                 assert one.comes_to(lambda: len(one.found("bob")) == 1, 20 if compared else 0.7) is compared
                 assert one.comes_to(one.replicator.in_sync, 20 if compared else 0.3) is compared
@@ -54,9 +57,10 @@ def test_a_machine_that_the_network_cuts_off_refuses_and_the_other_goes_on(
 ) -> None:
     """Nothing crosses for a while, although every connection stands; then it knows what it missed, and tells."""
     with forwarding(redis_server.port) as road:
-        url = f"redis://127.0.0.1:{road.port}/0"
-        cut = Machine(tmp_path / "cut", redis_server, changes={"redis": redis_server.settings(url=url)})
-        with running(cut, other := Machine(tmp_path / "other", redis_server)):
+        near = redis_server.settings(timeout=0.5)
+        far = redis_server.settings(timeout=0.5, url=f"redis://127.0.0.1:{road.port}/0")
+        cut = Machine(tmp_path / "cut", redis_server, changes={"redis": far})
+        with running(cut, other := Machine(tmp_path / "other", redis_server, changes={"redis": near})):
             assert cut.comes_to(lambda: cut.is_fresh() and other.is_fresh())
             road.carrying.clear()
             assert cut.revoke("here").replicas == 0

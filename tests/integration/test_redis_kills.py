@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extauthz.keeper.redis_sender import _Outbox as Outbox
+from tests.integration.running import seconds_of_patience
 from tests.simulators.machine_process import MachineProcess
 from tests.simulators.machines import Machine, running
 from tests.simulators.redis import RedisServer, serving
@@ -45,10 +46,10 @@ def kill_and_compare(folder: Path, seed: int, kills: int, capsys: pytest.Capture
             each.start()
         try:
             victims = _kill(machines, server, chance, kills)
+            seconds_of_patience(lambda: sum(len(each.done) for each in machines) > kills, PATIENCE)
             for each in machines:
                 each.rest()
             names = [name for each in machines for name in each.done]
-            assert len(names) > kills
             deadline = time.monotonic() + PATIENCE
             while (found := [each.count(names) for each in machines]) != [len(names)] * 2:
                 assert time.monotonic() < deadline, (found, len(names), victims)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +13,20 @@ from extauthz.link.caller import LinkCaller
 from tests.integration.running import seconds_of_patience
 from tests.integration.supervised import Supervised, supervised
 from tests.integration.test_redis_replication import in_words
-from tests.integration.test_zero_stale import POLICY, WHO, Counts, ask_all, claims_of, mark_of, question, under_load
+from tests.integration.test_zero_stale import (
+    PATIENCE,
+    POLICY,
+    Counts,
+    ask_all,
+    claims_of,
+    question,
+    revoke,
+    revoke_everywhere,
+    under_load,
+)
 from tests.simulators.grpc_client import outcome_of
 from tests.simulators.machines import KEY
+from tests.simulators.redis import COMMAND_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,13 +34,17 @@ if TYPE_CHECKING:
 
     from tests.simulators.redis import RedisServer
 
-STALENESS = 2.0
+STALENESS = 5.0
 
 
 @pytest.fixture
 def servers(tmp_path: Path, redis_server: RedisServer) -> Iterator[list[Supervised]]:
     """Yield two servers that know of one another."""
-    redis = {"url": redis_server.url, "password_file": str(redis_server.password_file)}
+    redis = {
+        "url": redis_server.url,
+        "password_file": str(redis_server.password_file),
+        "timeout": COMMAND_SECONDS,
+    }
     folders = [tmp_path / name for name in ("one", "two")]
     changes: list[dict[str, Any]] = []
     for workers, folder in enumerate(folders, 1):
@@ -36,7 +52,7 @@ def servers(tmp_path: Path, redis_server: RedisServer) -> Iterator[list[Supervis
         (key := folder / "shared.key").write_text(KEY)
         key.chmod(0o600)
         state = {"path": str(folder / "s.db"), "key_file": str(key), "max_staleness": STALENESS, "redis": redis}
-        changes.append({"server": {"workers": workers, "drain": 1, "deadline": 5}, "state": state})
+        changes.append({"server": {"workers": workers, "drain": 1, "deadline": 15}, "state": state})
     with (
         supervised(folders[0], policy=POLICY, **changes[0]) as one,
         supervised(folders[1], policy=POLICY, **changes[1]) as two,
@@ -66,19 +82,21 @@ def is_stale(server: Supervised) -> bool:
 
 def has_replica(server: Supervised) -> bool:
     """Return whether it knows of the other."""
-    return bool(restrict(server, 10**8)["of_replicas"] == 1)
+    with operator_of(server) as operator:
+        return bool(revoke(operator, 10**8)["of_replicas"] == 1)
 
 
-def restrict(server: Supervised, number: int) -> dict[str, Any]:
-    """Revoke a caller there, and return the receipt."""
-    with_operator = LinkCaller(server.folder / "run" / "admin.sock", 10.0)
-    try:
-        words = {"op": "restrict", "kind": "revoke", "marks": [mark_of(number)], "effect": "revoked", **WHO}
-        said = with_operator.ask(words)
-        assert "receipt" in said, said
-        return dict(said["receipt"])
-    finally:
-        with_operator.close()
+def is_confirmed_here_alone(server: Supervised, number: int) -> bool:
+    """Return whether the receipt for a revocation says that it is in force there, and nowhere else."""
+    with operator_of(server) as operator:
+        receipt = revoke(operator, number)
+    assert receipt["replicas"] == 0
+    return bool(receipt["workers"] == len(server.askers))
+
+
+def operator_of(server: Supervised) -> closing[LinkCaller]:
+    """Return who asks a server's keeper."""
+    return closing(LinkCaller(server.folder / "run" / "admin.sock", PATIENCE))
 
 
 def test_two_servers(servers: list[Supervised], redis_server: RedisServer) -> None:
@@ -88,15 +106,13 @@ def test_two_servers(servers: list[Supervised], redis_server: RedisServer) -> No
         for number in range(40):
             here, there = servers[number % 2], servers[1 - number % 2]
             assert are_allowed(there, number)
-            receipt = restrict(here, number)
-            assert receipt["workers"] == receipt["of_workers"] == len(here.askers)
-            assert (receipt["replicas"], receipt["of_replicas"]) == (1, 1)
+            with operator_of(here) as operator:
+                receipt = revoke_everywhere(operator, number, workers=len(here.askers), replicas=1)
             assert 200 not in {status for status, _ in ask(there, number)}
             seconds.append(receipt["seconds"])
     print(f"\nto every worker of both servers, {loads.asked} other answers meanwhile: {in_words(seconds)}")  # noqa: T201 — its point
     redis_server.freeze()
-    receipt = restrict(servers[0], 100)
-    assert (receipt["workers"], receipt["replicas"]) == (1, 0)
+    seconds_of_patience(partial(is_confirmed_here_alone, servers[0], 100))
     for server in servers:
         seconds_of_patience(partial(is_stale, server))
     redis_server.thaw()

@@ -15,7 +15,7 @@ from extauthz.keeper.redis_scripts import SPEND
 from extauthz.keeper.redis_spends import GRACE_SECONDS, RedisSpender, RedisSpends
 from extauthz.ports import SpendOutcome, Spent
 from extauthz.state.spends import Order
-from tests.simulators.redis import RedisServer, serving
+from tests.simulators.redis import COMMAND_SECONDS, PATIENCE, RedisServer, serving
 from tests.simulators.tokens import NOW
 from tests.unit.state.spend_contract import DONE, MINUTE, UNKNOWN, SpendContract, spend, take
 
@@ -57,7 +57,7 @@ def running(server: RedisServer, **changes: Any) -> Iterator[RedisSpender]:
         spender.stop()
 
 
-def outcome(spender: RedisSpender, question: str, *spends: Spend, timeout: float = 5.0) -> str:
+def outcome(spender: RedisSpender, question: str, *spends: Spend, timeout: float = PATIENCE) -> str:
     """Return how spending went, in a word."""
     return spender.spend(spends, question.encode(), timeout).outcome.value
 
@@ -108,7 +108,7 @@ def test_what_is_remembered_has_an_end(server: RedisServer, tables: RedisSpends)
     ends = {"question": MINUTE, "spend": MINUTE, "members": 2 * MINUTE}
     assert set(lives) == set(ends)
     for kind, seconds in lives.items():
-        assert ends[kind] + GRACE_SECONDS - 5 < seconds <= ends[kind] + GRACE_SECONDS
+        assert ends[kind] + GRACE_SECONDS - 30 < seconds <= ends[kind] + GRACE_SECONDS
 
 
 def test_the_clock_of_redis_plays_no_part(tables: RedisSpends) -> None:
@@ -169,7 +169,7 @@ def test_a_blackhole_is_unknown_within_the_time_of_the_asker(tmp_path: Any) -> N
         with ThreadPoolExecutor(4) as pool:
             late = [pool.submit(outcome, spender, f"l{n}", lasting(f"l{n}"), timeout=0.1) for n in range(4)]
             assert {each.result() for each in late} == {"unknown"}
-        assert SystemClock().monotonic() - begun < 0.5
+        assert SystemClock().monotonic() - begun < COMMAND_SECONDS
         server.thaw()
         assert _until_known(spender, "q2", lasting("b")) == "done"
         assert outcome(spender, "q3", lasting()) == "refused"
@@ -211,7 +211,7 @@ def test_what_is_not_sound_is_not_sent(server: RedisServer) -> None:
 
 def _until_known(spender: RedisSpender, question: str, *spends: Spend) -> str:
     """Return how it goes once Redis answers again."""
-    deadline = SystemClock().monotonic() + 10
+    deadline = SystemClock().monotonic() + PATIENCE
     while SystemClock().monotonic() < deadline:
         if (word := outcome(spender, question, *spends)) != "unknown":
             return word

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+pytestmark = pytest.mark.usefixtures("patient")
+
+
 class LocalEngine:
     """One machine: a keeper, and the views of three workers.
 

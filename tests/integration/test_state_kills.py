@@ -45,15 +45,19 @@ for number in count():
 """Revokes two and lifts one of them, in two transactions, and says so; over and over."""
 
 
-def run_and_kill(path: Path, name: str, after: float) -> list[tuple[int, int]]:
-    """Return what a writer acknowledged until it was killed: rounds, and numbers of changes."""
+def run_and_kill(path: Path, name: str, rounds: int, after: float) -> list[tuple[int, int]]:
+    """Return what a writer acknowledged until it was killed: rounds, and numbers of changes.
+
+    It is killed `after` seconds from when it begins, or from when it has acknowledged so many rounds.
+    """
     with subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(path), name], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
+        lines = [writer.stdout.readline().split() for _ in range(rounds)]
         Timer(after, writer.kill).start()
-        lines = [line.split() for line in writer.stdout if line.endswith("\n")]
+        lines += [line.split() for line in writer.stdout if line.endswith("\n")]
     assert writer.returncode == -9
     return [(int(number), int(change)) for number, change in lines]
 
@@ -82,7 +86,7 @@ def kill_often(path: Path, times: int) -> int:
     """Kill writers of one file again and again; return how many rounds were acknowledged in all."""
     chance, rounds = Random(f"kills {times}"), 0
     for number in range(times):
-        said = run_and_kill(path, f"run-{number}", chance.uniform(0.0, 0.1))
+        said = run_and_kill(path, f"run-{number}", number % 2, chance.uniform(0.0, 0.1))
         require_nothing_lost(path, f"run-{number}", said)
         rounds += len(said)
     return rounds
@@ -99,4 +103,4 @@ def test_nothing_acknowledged_is_lost_by_fifty_kills(tmp_path: Path) -> None:
     """Counted, and printed."""
     rounds = kill_often(tmp_path / "state.db", 50)
     print(f"50 kills, {rounds} rounds acknowledged, none lost")  # noqa: T201 — shown by `pytest -s`
-    assert rounds > 50
+    assert rounds >= 25

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tests.integration.supervised import Supervised
 
 WORKERS = 4
+PATIENCE = 30.0
 POLICY = """\
 resources:
   - name: thing
@@ -90,7 +91,8 @@ def ask_all(server: Supervised, raw: bytes) -> list[Any]:
 def under_load(server: Supervised, counts: Counts) -> Iterator[None]:
     """Keep all workers busy with other callers; each answer is an allow."""
     stopping, wrong = threading.Event(), Counter[str]()
-    raws = [question(server.maker.mint(now=time.time(), **claims_of(10**6 + number))) for number in range(20)]
+    tokens = [server.maker.mint(now=time.time(), lifetime=3600, **claims_of(10**6 + each)) for each in range(20)]
+    raws = [question(token) for token in tokens]
 
     def load(first: int) -> None:
         while not stopping.is_set():
@@ -112,9 +114,30 @@ def under_load(server: Supervised, counts: Counts) -> Iterator[None]:
     assert not wrong
 
 
+def revoke(operator: LinkCaller, number: int) -> dict[str, Any]:
+    """Revoke a caller, and return the receipt."""
+    words = {"op": "restrict", "kind": "revoke", "marks": [mark_of(number)], "effect": "revoked", **WHO}
+    said = operator.ask(words)
+    assert "receipt" in said, said
+    return dict(said["receipt"])
+
+
+def revoke_everywhere(operator: LinkCaller, number: int, workers: int, replicas: int = 0) -> dict[str, Any]:
+    """Revoke a caller, and return the receipt that says that so many decide by it, and nobody does not.
+
+    A receipt waits for two seconds, which can be too short on a crowded computer. Then it says so, and is asked for
+    again: until one says that it is in force nothing is promised.
+    """
+    wanted = {"workers": workers, "of_workers": workers, "replicas": replicas, "of_replicas": replicas}
+    end = time.monotonic() + PATIENCE
+    while not wanted.items() <= (receipt := revoke(operator, number)).items():
+        assert time.monotonic() < end, receipt
+    return receipt
+
+
 def revoke_one_after_another(server: Supervised, folder: Path, revocations: int) -> Counts:
     """Return what was seen of so many revocations."""
-    counts, operator = Counts(), LinkCaller(folder / "run" / "admin.sock", 10.0)
+    counts, operator = Counts(), LinkCaller(folder / "run" / "admin.sock", PATIENCE)
     with under_load(server, counts):
         for number in range(revocations):
             raw = question(server.maker.mint(now=time.time() - 2, **claims_of(number)))
@@ -122,12 +145,8 @@ def revoke_one_after_another(server: Supervised, folder: Path, revocations: int)
             answers = ask_all(server, raw)
             assert [outcome_of(answer) for answer in answers] == [(200, "allowed")] * len(server.askers)
             counts.kept += [answer.dynamic_metadata.fields["decision_id"].string_value for answer in answers]
-            said = operator.ask(
-                {"op": "restrict", "kind": "revoke", "marks": [mark_of(number)], "effect": "revoked", **WHO}
-            )
-            assert "receipt" in said, said
-            assert said["receipt"]["workers"] == said["receipt"]["of_workers"] == len(server.askers), said
-            counts.seconds.append(said["receipt"]["seconds"])
+            receipt = revoke_everywhere(operator, number, len(server.askers))
+            counts.seconds.append(receipt["seconds"])
             allowed = sum(outcome_of(answer)[0] == 200 for answer in ask_all(server, raw))
             counts.stale[FORMS[number % len(FORMS)]] += allowed
             counts.revocations += 1
@@ -137,12 +156,12 @@ def revoke_one_after_another(server: Supervised, folder: Path, revocations: int)
 
 def measure(folder: Path, revocations: int, *, workers: int = WORKERS, program: str = "") -> Counts:
     """Return what was seen, once it is certain that what came before each revocation was a kept decision."""
-    changes = {"workers": workers, "drain": 1, "deadline": 5}
+    changes = {"workers": workers, "drain": 1, "deadline": 15}
     state = {"path": str(folder / "state.db")}
     with supervised(folder, policy=POLICY, program=program, server=changes, state=state) as server:
         counts = revoke_one_after_another(server, folder, revocations)
         server.child.terminate()
-        assert server.child.wait(30) == 0
+        assert server.child.wait(PATIENCE) == 0
     repeated = {
         record["decision_id"]
         for worker in range(workers)

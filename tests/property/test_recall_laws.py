@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from extauthz.decision.keys import DecisionKey
     from extauthz.pipeline import Reusable
     from extauthz.policy.ruleset import Ruleset
-    from extauthz.request.sketch import Sketch
 
 ANYBODY = Proxy("anybody")
 WORLDS = 20
@@ -54,7 +53,7 @@ class WithoutProxy(Recall):
 
     def recognise(
         self, raw: bytes, proxy: Proxy | None, ruleset: Ruleset | None, at: Instant, asked: float
-    ) -> tuple[Kept, Sketch] | None:
+    ) -> tuple[Kept, tuple[str, str]] | None:
         """Return what is kept for any proxy."""
         del proxy
         return super().recognise(raw, ANYBODY, ruleset, at, asked)

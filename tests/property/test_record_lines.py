@@ -17,7 +17,6 @@ from extauthz.limits import MAX_RECORDED_LIST
 from extauthz.model.identity import Identity
 from extauthz.model.reason import Reason
 from extauthz.model.request import Request
-from extauthz.ports import Occurrence
 from tests.simulators.decisions import ALLOW, IDENTITY, REQUEST, TARGET, decision_of, denial
 from tests.simulators.secrets import JWT
 
@@ -81,7 +80,7 @@ def test_a_line_is_as_the_library_would_write_it(decision: Decision, request_id:
     line = to_line(decision, 0.25)
     assert line == canonical(line)
     common = close_line(open_common(decision), None)
-    again = to_repeated_line(common, Occurrence(DecisionId("d-1"), Instant(0.0), 0.1, request_id))
+    again = to_repeated_line(common, (DecisionId("d-1"), Instant(0.0), 0.1, request_id, ""))
     assert again == canonical(again)
 
 

@@ -54,7 +54,11 @@ class Forwarder:
             while True:
                 near, _ = self._listener.accept()
                 self._open.callback(near.close)
-                far = self._open.enter_context(socket.create_connection(("127.0.0.1", self.target)))
+                try:
+                    far = self._open.enter_context(socket.create_connection(("127.0.0.1", self.target)))
+                except OSError:
+                    near.close()  # Nobody is there: whoever asked learns it at once, and may ask again.
+                    continue
                 self._pairs = (*self._pairs, near, far)
                 for ends in ((near, far), (far, near)):
                     thread = threading.Thread(target=_copy, args=(*ends, self.carrying), daemon=True)

@@ -56,6 +56,7 @@ class KeyHost:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128
 
     def __init__(self, body: Callable[[], tuple[int, bytes]]) -> None:
         self.body = body

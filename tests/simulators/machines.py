@@ -30,7 +30,10 @@ KEY = "5a" * 32
 """The key that all machines of a test share, unless one is given another."""
 
 ISSUER = "https://issuer.test"
-PATIENCE = 20.0
+PATIENCE = 60.0
+
+MAX_STALENESS = 2.0
+"""Of a machine, in seconds. It says several times meanwhile that it is fresh, also when the computer is crowded."""
 
 
 class Confirming:
@@ -79,7 +82,12 @@ class Machine:
     def start(self) -> None:
         """Run its keeper and its workers' views."""
         key = open_store(self.path, self.key_file)
-        fields: dict[str, Any] = {"path": self.path, "key_file": self.key_file, "max_staleness": 1.0, **self.changes}
+        fields: dict[str, Any] = {
+            "path": self.path,
+            "key_file": self.key_file,
+            "max_staleness": MAX_STALENESS,
+            **self.changes,
+        }
         settings = StateSettings(redis=fields.pop("redis", None) or self.server.settings(), **fields)
         assert settings.redis is not None
         self.views = [
@@ -122,6 +130,14 @@ class Machine:
         now = self.clock.now()
         action = Action(id=f"release {name} {now!r}", source=OPERATOR, kind="release", received_at=now)
         return self.keeper.lift(action, [subject(name)])
+
+    def reads_on(self, other: Machine) -> bool:
+        """Return whether this one comes to have read all that is in Redis now.
+
+        What is there was written before what `other` writes then, and this one says that it is in force here.
+        """
+        number = other.revoke(f"somebody that {other.folder.name} names").number
+        return other.comes_to(lambda: other.replicator.wait_for_replicas(number, 0.1)[0] == 1)
 
     def found(self, name: str) -> tuple[Restriction, ...]:
         """Return what a worker here finds in force on a subject at its next decision."""
@@ -197,3 +213,10 @@ def running(*machines: Machine) -> Iterator[None]:
         for machine in machines:
             assert machine.comes_to(machine.replicator.in_sync)
         yield
+
+
+def meet(*machines: Machine) -> None:
+    """Wait until each of these machines knows of the others; until then its receipts do not wait for them."""
+    others = len(machines) - 1
+    for machine in machines:
+        assert machine.comes_to(lambda machine=machine: machine.replicator.wait_for_replicas(0, 0)[1] == others)

@@ -16,7 +16,7 @@ from extauthz.config.load import load_settings
 from extauthz.processes.supervisor import Supervisor, supervise
 from extauthz.processes.ward import PROGRAM, Pace
 
-QUICK = Pace(ping_every=0.1, patience=2.0, first_pause=0.05, longest_pause=1.0, steady_after=5.0)
+QUICK = Pace(ping_every=0.1, patience=6.0, first_pause=0.05, longest_pause=1.0, steady_after=5.0)
 
 
 def main(settings: str, program: str = PROGRAM) -> int:

@@ -13,16 +13,24 @@ import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from extauthz.config.state import RedisSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 PASSWORD = "correct horse"
-PATIENCE = 20.0
+PATIENCE = 60.0
+
+COMMAND_SECONDS = 5.0
+"""How long those who ask it wait for an answer, unless a test says otherwise: a crowded machine is no lost Redis."""
+
+_next_ports = count(20_000 + os.getpid() * 199 % 10_000)
+"""Each port is given once, so nobody gets that of a server which is down for a while; another process of tests has
+others."""
 
 
 @dataclass
@@ -53,8 +61,13 @@ class RedisServer:
         return f"redis{'s' if self.tls else ''}://127.0.0.1:{self.port}/0"
 
     def settings(self, **changes: Any) -> RedisSettings:
-        """Return settings for it; `changes` replace some."""
-        fields: dict[str, Any] = {"url": self.url, "password_file": self.password_file, **changes}
+        """Return settings for it, with patience; `changes` replace some."""
+        fields: dict[str, Any] = {
+            "url": self.url,
+            "password_file": self.password_file,
+            "timeout": COMMAND_SECONDS,
+            **changes,
+        }
         if self.tls is not None:
             fields.setdefault("ca_file", self.tls[2])
         return RedisSettings(**fields)
@@ -100,6 +113,10 @@ class RedisServer:
         """Let it answer nobody and refuse nobody: connections are open, and everything vanishes in them."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        deadline = time.monotonic() + PATIENCE
+        while not self._has_stopped(self._process.pid):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
 
     def thaw(self) -> None:
         """Let it go on."""
@@ -134,6 +151,14 @@ class RedisServer:
             "tls-auth-clients yes",
         ]
 
+    @staticmethod
+    def _has_stopped(pid: int) -> bool:
+        """Return whether all threads of a process are stopped; the signal arrives a moment after it is sent."""
+        states = [
+            (each / "stat").read_text().rpartition(")")[2].split()[0] for each in Path(f"/proc/{pid}/task").iterdir()
+        ]
+        return set(states) == {"T"}
+
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is None:
@@ -157,8 +182,7 @@ def serving(folder: Path, **options: Any) -> Iterator[RedisServer]:
 
 def free_port() -> int:
     """Return a port that nobody listens on, below those that the system gives to clients, where it can be had."""
-    start = 20000 + os.getpid() % 10000
-    for port in range(start, start + 2000):
+    for port in islice(_next_ports, 2000):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port

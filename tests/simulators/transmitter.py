@@ -327,11 +327,12 @@ class _TransmitterHandler(Handler):
         owner = self.owner
         owner.polls.append(document)
         with owner.changed:
+            # First what was said, then what that ends: who sees that nothing is pending may look at what was said.
+            owner.acked += document.get("ack", [])
+            owner.errors |= document.get("setErrs", {})
             if owner.mood is not Mood.DROPS_ACKS:
                 for name in (*document.get("ack", ()), *document.get("setErrs", {})):
                     owner.pending.pop(name, None)
-            owner.acked += document.get("ack", [])
-            owner.errors |= document.get("setErrs", {})
             owner.changed.notify_all()
             if not document["returnImmediately"]:
                 owner.changed.wait_for(lambda: owner.pending or owner.mood is not Mood.HONEST, owner.hold)

@@ -19,7 +19,6 @@ from extauthz.model.identity import ANONYMOUS, Binding
 from extauthz.model.reason import Reason
 from extauthz.model.request import Body, BodyState, Headers
 from extauthz.model.verdict import Allow, Deny, ObtainScopes, StepUp, Trail, UseMethod
-from extauthz.ports import Occurrence
 from tests.simulators.decisions import ALLOW, IDENTITY, ISSUER, REQUEST, TARGET, decision_of, denial
 from tests.simulators.secrets import JWT
 
@@ -171,7 +170,7 @@ def test_a_line_is_a_line() -> None:
 def repeated(request_id: str) -> bytes:
     """Return the line of a repetition of a denial."""
     common = close_line(open_common(decision_of(denial(Reason.FORBIDDEN))), None)
-    return to_repeated_line(common, Occurrence(DecisionId("d-1"), Instant(0.0), 0.1, request_id))
+    return to_repeated_line(common, (DecisionId("d-1"), Instant(0.0), 0.1, request_id, ""))
 
 
 @pytest.mark.parametrize("request_id", ['","outcome":"allow', "\\", "é", "7d9f1c8e-5b0a", "a" * 65])

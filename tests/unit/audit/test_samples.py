@@ -16,7 +16,6 @@ from extauthz.ids import DecisionId, RuleId
 from extauthz.model.decision import Home
 from extauthz.model.reason import Reason
 from extauthz.model.verdict import Allow, Trail
-from extauthz.ports import Occurrence
 from tests.simulators.decisions import ALLOW, TARGET, decision_of, denial
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 
     from extauthz.model.decision import Decision
     from extauthz.model.verdict import Verdict
+    from extauthz.ports import Occurrence
 
 SAMPLED = replace(TARGET, sampled=frozenset({ALLOW.rule}))
 VALIDATOR = jsonschema.Draft202012Validator(json.loads((files("extauthz.audit") / "record.schema.json").read_text()))
@@ -41,7 +41,7 @@ def record_all(path: Path, sample: float, verdict: Verdict = ALLOW, *, again: bo
     for number in range(400):
         each = decision(number, verdict)
         if again:
-            assert writer.offer_again(common, Occurrence(each.decision_id, Instant(0.0), 0.1))
+            assert writer.offer_again(common, (each.decision_id, Instant(0.0), 0.1, "", ""))
         else:
             assert writer.offer(each, 0.1)
     counts = writer.counts()
@@ -138,4 +138,4 @@ def test_the_record_says_whose_decision_it_was(tmp_path: Path) -> None:
 
 
 def _occurrence() -> Occurrence:
-    return Occurrence(DecisionId("d-00000000000000000001"), Instant(0.0), 0.1)
+    return DecisionId("d-00000000000000000001"), Instant(0.0), 0.1, "", ""

@@ -15,11 +15,11 @@ from bench.corpus import Corpus, make_corpus
 from bench.floors import write_answer
 from bench.instructions import payloads
 from bench.measure import Sample
-from bench.process import free_port
 from bench.programs import ROOT, Programs
 from bench.references.constant_answer import METHOD, tiny_answer
 from bench.report import Setting, Sizes, markdown
 from bench.results import NOTHING, Results
+from extauthz.demo.stage import find_free_port
 from extauthz.gen.envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from extauthz.server import app
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 EVERYBODY = {one.name: one for one in contestants(Programs())}
 
 
@@ -41,7 +41,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
 
 @contextmanager
 def _running(one: Contestant, folder: Path, corpus: Corpus) -> Iterator[grpc.Channel]:
-    address, metrics = (f"127.0.0.1:{free_port()}" for _ in range(2))
+    address, metrics = (f"127.0.0.1:{find_free_port()}" for _ in range(2))
     server = subprocess.Popen(one.command(Place(folder, address, metrics, corpus)), cwd=ROOT)
     try:
         with grpc.insecure_channel(address) as channel:
@@ -67,7 +67,7 @@ def test_answer_of_the_floors_is_as_long_as_that_of_the_measured_server(tmp_path
     question = next(payloads(corpus.questions(CACHED)))
     with _running(EVERYBODY["extauthz-grpcio"], tmp_path, corpus) as channel:
         check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
-        answers = [check(question, timeout=5, metadata=((name, value),)) for _ in range(2)]
+        answers = [check(question, timeout=START_SECONDS, metadata=((name, value),)) for _ in range(2)]
     assert [len(answer) for answer in answers] == [corpus.answer.stat().st_size] * 2
     assert all(CheckResponse.FromString(answer).HasField("ok_response") for answer in answers)
 
@@ -87,7 +87,7 @@ def test_constant_server_sends_the_answer_that_its_row_promises(engine: str, tmp
     for name, expected in ((f"constant-{engine}", corpus.answer.read_bytes()), (f"tiny-{engine}", tiny_answer())):
         with _running(EVERYBODY[name], tmp_path, corpus) as channel:
             check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
-            assert check(b"anything", timeout=5) == expected
+            assert check(b"anything", timeout=START_SECONDS) == expected
 
 
 def test_ratios_compare_with_the_floor_of_the_same_size() -> None:

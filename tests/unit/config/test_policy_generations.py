@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,10 @@ from tests.simulators.configmap import ConfigMap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+PATIENCE = 60.0
+"""Seconds; how often a reading is outpaced depends on who else wants the processor."""
 
 
 @pytest.fixture
@@ -104,9 +109,10 @@ def test_no_reading_mixes_generations(mounted: ConfigMap, paths: list[str]) -> N
 
     thread = threading.Thread(target=publish)
     thread.start()
+    end = time.monotonic() + PATIENCE
     try:
         read = 0
-        for _ in range(200):
+        while read < 100 and time.monotonic() < end:
             try:
                 found = contents(*(mounted.folder / path for path in paths))
             except PolicyError:  # Swapped again and again during this reading; never a wrong policy.
@@ -117,7 +123,7 @@ def test_no_reading_mixes_generations(mounted: ConfigMap, paths: list[str]) -> N
     finally:
         stop.set()
         thread.join()
-    assert read > 10
+    assert read == 100
 
 
 def _swap_before(monkeypatch: pytest.MonkeyPatch, name: str, *swaps: Callable[[], None]) -> None:

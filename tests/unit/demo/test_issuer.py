@@ -27,7 +27,7 @@ def issuer() -> Iterator[Issuer]:
         yield running
 
 
-def call(issuer: Issuer, path: str, form: dict[str, str] | None = None, timeout: float = 5) -> tuple[int, bytes]:
+def call(issuer: Issuer, path: str, form: dict[str, str] | None = None, timeout: float = 30) -> tuple[int, bytes]:
     """Return status and body of one request."""
     connection = http.client.HTTPConnection("127.0.0.1", issuer.port, timeout=timeout)
     try:

@@ -25,7 +25,7 @@ def upstream() -> Iterator[Upstream]:
 
 def exchange(upstream: Upstream, raw: bytes) -> tuple[int, bytes]:
     """Send raw bytes and return status and body."""
-    with socket.create_connection(("127.0.0.1", upstream.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", upstream.port), timeout=30) as connection:
         connection.sendall(raw)
         answer = http.client.HTTPResponse(connection)
         answer.begin()
@@ -72,7 +72,7 @@ def test_unreasonable_body_is_refused(upstream: Upstream, framed: bytes) -> None
 
 def test_head_has_no_body_and_is_remembered(upstream: Upstream) -> None:
     """HEAD is answered without a body; what was asked can be read from `seen`."""
-    connection = http.client.HTTPConnection("127.0.0.1", upstream.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", upstream.port, timeout=30)
     connection.request("HEAD", "/x")
     assert connection.getresponse().read() == b""
     connection.close()

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.simulators.keeperservice import Running, running
+from extauthz.keeper import receipts
+from tests.simulators.keeperservice import PATIENCE, Running, running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator[Running]:
-    """Yield a running service."""
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    """Yield a running service, which waits long for its worker: that of a crowded machine takes a while."""
+    monkeypatch.setattr(receipts, "CONFIRM_SECONDS", PATIENCE)
     with running(tmp_path) as kept:
         yield kept

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from extauthz.keeper.confirmations import Confirmer
 
 PATIENCE = 10.0
-SHORT = 0.05
+SHORT = 1.0
+"""Seconds that are waited in vain for one, and are enough for the others."""
 
 
 @contextmanager

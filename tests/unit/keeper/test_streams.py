@@ -80,7 +80,7 @@ def settings(*others: dict[str, Any], **changes: Any) -> Settings:
 def keys_of(loaded: Settings, web: Web) -> Iterator[IssuerKeys]:
     """Yield the keys of the transmitters, fetched once."""
     keys = stream_keys(loaded, fetch=web, clock=ManualClock())
-    keys.start(wait=5)
+    keys.start(wait=30)
     try:
         yield keys
     finally:

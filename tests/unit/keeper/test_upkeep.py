@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client import CollectorRegistry
 
@@ -19,6 +19,7 @@ from tests.simulators.keepers import BOB, STREAM, Kept, keeping
 from tests.unit.keeper.test_keeper import Elsewhere
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pytest
@@ -42,6 +43,14 @@ def rows_of(kept: Kept) -> int:
         return count_restrictions(query)
 
 
+@contextmanager
+def alone(folder: Path, **parts: Any) -> Iterator[Kept]:
+    """Yield a running keeper that beats and forgets only when it is told to: its threads would do so in between."""
+    with keeping(folder, **parts) as kept:
+        kept.keeper.upkeep.stop()
+        yield kept
+
+
 def test_a_keeper_beats_from_its_start(tmp_path: Path) -> None:
     """By both clocks."""
     clock = ManualClock()
@@ -56,7 +65,7 @@ def test_it_does_not_beat_while_others_may_know_more(tmp_path: Path) -> None:
     """So that this machine goes stale, and refuses."""
     clock, elsewhere = ManualClock(), Elsewhere()
     elsewhere.synced = False
-    with keeping(tmp_path, clock=clock, replicator=elsewhere) as kept:
+    with alone(tmp_path, clock=clock, replicator=elsewhere) as kept:
         assert beat_of(kept) is None
         elsewhere.synced = True
         kept.keeper.upkeep.beat()
@@ -67,10 +76,25 @@ def test_it_does_not_beat_while_others_may_know_more(tmp_path: Path) -> None:
         assert beat_of(kept) == before is not None
 
 
+def test_a_beat_is_as_old_as_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the machine sleeps between asking whether it knows everything and writing that down, it is stale."""
+    clock, elsewhere = ManualClock(), Elsewhere()
+    with alone(tmp_path, clock=clock, replicator=elsewhere) as kept:
+        asked = (clock.now(), clock.boot())
+
+        def in_sync() -> bool:
+            clock.advance(HOUR)
+            return True
+
+        monkeypatch.setattr(elsewhere, "in_sync", in_sync)
+        kept.keeper.upkeep.beat()
+        assert beat_of(kept) == asked
+
+
 def test_a_beat_that_cannot_be_written_is_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Said once; and it goes on when it can."""
     clock = ManualClock()
-    with keeping(tmp_path, clock=clock) as kept:
+    with alone(tmp_path, clock=clock) as kept:
         with closing(sqlite3.connect(kept.path)) as connection:
             connection.execute("ALTER TABLE beat RENAME TO gone")
             kept.keeper.upkeep.beat()
@@ -88,7 +112,7 @@ def test_what_is_over_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """A little at a time, however much there is; what holds stays."""
     monkeypatch.setattr(upkeep, "COLLECT_ROWS", 3)
     clock = ManualClock()
-    with keeping(tmp_path, clock=clock) as kept:
+    with alone(tmp_path, clock=clock) as kept:
         marks = [Mark(Form.SESSION, "https://idp", f"s{n}") for n in range(10)]
         kept.keeper.carry_out(kept.action("a1"), [kept.revoked(mark) for mark in marks])
         kept.keeper.carry_out(kept.action("a2"), [kept.revoked(BOB, until=None)])
@@ -105,7 +129,7 @@ def test_what_is_over_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_nothing_is_forgotten_by_a_clock_that_was_set(tmp_path: Path) -> None:
     """What is forgotten does not come back, and a clock that jumps may jump back."""
     clock, registry = ManualClock(), CollectorRegistry()
-    with keeping(tmp_path, clock=clock, metrics=StateMetrics(registry)) as kept:
+    with alone(tmp_path, clock=clock, metrics=StateMetrics(registry)) as kept:
         kept.keeper.carry_out(kept.action(), [kept.revoked(BOB)])
         assert kept.keeper.upkeep.collect() == 0, "a keeper that has just started does not know its clock"
         clock.advance(upkeep.STEADY_SECONDS)

@@ -20,6 +20,7 @@ from extauthz.link import listener as listener_module
 from extauthz.link.caller import MAX_KEPT, LinkCaller
 from extauthz.link.frames import MAX_FRAME, FrameSocket, to_frame
 from extauthz.link.listener import LinkListener, make_run_dir
+from tests.integration.running import seconds_of_patience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -97,7 +98,9 @@ def test_the_socket_is_its_owners_alone(path: Path) -> None:
 )
 def test_a_broken_client_is_told_and_hung_up_on(path: Path, sent: bytes, said: str) -> None:
     """And the next one is served as if nothing had been."""
-    with listening(path, frame_seconds=0.1), closing(LinkCaller(path)) as caller:
+    # All others are told at once, and need not be quick themselves.
+    patience = 1.0 if said == "in time" else PATIENCE
+    with listening(path, frame_seconds=patience), closing(LinkCaller(path)) as caller:
         assert caller.ask({"n": 1}) == {"heard": {"n": 1}}
         with connection(path) as raw:
             raw.sendall(sent)
@@ -137,14 +140,21 @@ def test_the_idlest_makes_room(path: Path) -> None:
         first = sitting.enter_context(connection(path))
         first.sendall(to_frame({"n": 0}))
         assert answer_on(first) == {"heard": {"n": 0}}
+        until_idle(listener)
         others = [sitting.enter_context(connection(path)) for _ in range(2)]
         for other in others:
             other.sendall(to_frame({"n": 1}))
             assert answer_on(other) == {"heard": {"n": 1}}
+            until_idle(listener)
         with closing(LinkCaller(path)) as caller:
             assert caller.ask({"n": 2}) == {"heard": {"n": 2}}
         assert answer_on(first) is None
         assert listener.connections <= 3
+
+
+def until_idle(listener: LinkListener) -> None:
+    """Wait until nobody is being answered: that one is not counts from a moment after its answer."""
+    seconds_of_patience(lambda: all(served.idle_since is not None for served in tuple(listener._served)))
 
 
 def test_when_all_are_busy_the_newcomer_goes(path: Path) -> None:
@@ -169,10 +179,11 @@ def test_when_all_are_busy_the_newcomer_goes(path: Path) -> None:
 
 def test_many_clients_that_say_nothing_do_not_stop_the_others(path: Path) -> None:
     """However many connect."""
-    with listening(path, max_connections=8), ExitStack() as silent, closing(LinkCaller(path)) as caller:
+    with listening(path, max_connections=8), ExitStack() as silent:
         for n in range(100):
             silent.enter_context(connection(path))
-            assert caller.ask({"n": n}) == {"heard": {"n": n}}
+            with closing(LinkCaller(path)) as caller:  # A new one comes behind the silent ones, however many wait.
+                assert caller.ask({"n": n}) == {"heard": {"n": n}}
 
 
 def test_another_user_is_hung_up_on(path: Path) -> None:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from extauthz.processes.part import Part, Report
 
-WITHIN = 5.0
+WITHIN = 30.0
 """Seconds for an answer."""
 
 ALLOWED = (200, "allowed")

@@ -15,6 +15,7 @@ import pytest
 from extauthz.clock import SystemClock
 from extauthz.config.settings import Settings
 from extauthz.errors import ConfigError
+from extauthz.processes import ward
 from extauthz.processes.supervisor import Supervisor
 from extauthz.processes.ward import Pace
 from tests.integration.running import seconds_of_patience
@@ -23,7 +24,7 @@ from tests.simulators.tokens import ISSUER
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PACE = Pace(ping_every=0.05, patience=5, first_pause=0.05)
+PACE = Pace(ping_every=0.05, patience=60, first_pause=0.05)
 STREAM = {
     "name": "idp",
     "issuer": "https://idp.example",
@@ -108,8 +109,9 @@ def test_parts_end_in_order_and_files_are_looked_at_by_all(capfd: pytest.Capture
 
 
 @pytest.mark.parametrize(("behaviour", "code"), [("broken", 2), ("failing", 1)])
-def test_a_part_that_cannot_start_ends_the_start(behaviour: str, code: int) -> None:
+def test_a_part_that_cannot_start_ends_the_start(behaviour: str, code: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """With its code where its settings are at fault; nobody is left."""
+    monkeypatch.setattr(ward, "LAST_WORDS_SECONDS", 60.0)  # A crowded machine takes its time to end a process.
     supervised = supervisor(behaviour)
     assert supervised.run() == code
     assert all(ward.is_gone for ward in supervised._wards)

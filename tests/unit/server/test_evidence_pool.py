@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from extauthz.server.evidence_pool import EvidencePool
+from tests.integration.running import seconds_of_patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,9 +81,13 @@ def test_the_end_drops_what_still_waits(gate: threading.Event) -> None:
         gate.wait(SECONDS)
         ended.append(1)
 
-    pool.submit(work)
-    pool.submit(work)
+    for _ in range(3):
+        pool.submit(work)
     assert began.wait(SECONDS)
-    threading.Timer(0.05, gate.set).start()
-    pool.shutdown()
+    ending = threading.Thread(target=pool.shutdown)
+    ending.start()
+    # Two wait; when they are dropped nothing does but what tells the thread to end.
+    seconds_of_patience(lambda: pool._threads._work_queue.qsize() == 1)
+    gate.set()
+    ending.join(SECONDS)
     assert ended == [1]

@@ -18,6 +18,7 @@ from extauthz.ports import Fetched, Introspection, IntrospectionOf, KeysOf
 from extauthz.server.breaker import FAILURES, State
 from extauthz.server.fetch import Reply
 from extauthz.server.introspect import Introspections, Rate
+from tests.integration.running import seconds_of_patience
 from tests.simulators.clock import ManualClock
 from tests.simulators.tokenhost import CLIENT_SECRET, good_basic
 from tests.simulators.tokens import ISSUER
@@ -106,6 +107,7 @@ def test_an_answer_is_remembered_until_it_is_too_old(stage: Stage) -> None:
     assert stage.find() == answer
     stage.clock.advance(0.001)
     assert stage.find() is None
+    seconds_of_patience(lambda: stage.outcomes)  # Told after those who wait for the answer were.
     assert stage.outcomes == [(ISSUER, Fetched.DONE)]
 
 

@@ -266,7 +266,7 @@ def test_the_record_of_a_repetition_has_its_own_time_and_correlation() -> None:
         shell.clock.seconds = float(number)
         shell.ask(check_request(path="/ping", headers={"x-request-id": f"r{number}"}))
     ((_, occurrence),) = shell.records.repeated
-    assert (occurrence.request_id, occurrence.at) == ("r1", NOW + 1)
+    assert (occurrence[1], occurrence[3]) == (NOW + 1, "r1")
 
 
 def test_an_allow_that_cannot_be_recorded_is_refused_when_repeated() -> None:

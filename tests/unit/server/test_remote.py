@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -13,6 +13,7 @@ from extauthz.errors import FetchError
 from extauthz.ports import Fetched
 from extauthz.server.breaker import FAILURES, FIRST_PAUSE, Breaker, State
 from extauthz.server.remote import Remote
+from tests.integration.running import seconds_of_patience
 from tests.simulators.clock import ManualClock
 
 if TYPE_CHECKING:
@@ -58,16 +59,22 @@ def fail(_: Instant) -> None:
 
 def test_one_joins_what_is_under_way() -> None:
     """Exactly one job, however many wait; by the time the second asks the first has begun."""
-    stage = Stage()
+    stage = Stage(slots=3)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(stage.fetch)
         assert stage.begun.acquire(timeout=PATIENCE)
         second = pool.submit(stage.fetch)
-        while stage.remote._waiting._value:
-            threading.Event().wait(0.001)
+        # The gate stays shut until the second waits for the first one's fetch, or has begun one of its own.
+        seconds_of_patience(lambda: waiters(stage) == 2 or len(stage.began) > 1)
         stage.gate.set()
         assert (first.result(), second.result()) == (Fetched.DONE, Fetched.DONE)
     assert len(stage.began) == 1
+
+
+def waiters(stage: Stage) -> int:
+    """Return how many threads wait for the fetch that is under way."""
+    over: Any = stage.remote._flights["a"].over
+    return len(over._cond._waiters)
 
 
 def test_who_needs_a_newer_one_does_not_join_an_earlier() -> None:

@@ -26,6 +26,7 @@ from extauthz.server.check import Checker, Rim
 from extauthz.server.recall import Recall
 from extauthz.server.shadow import ShadowPolicy, Slot, find_outcome
 from extauthz.telemetry.metrics import Metrics
+from tests.integration.running import seconds_of_patience
 from tests.simulators.envoy_messages import check_request
 from tests.simulators.policy_cases import POLICY, suite_in
 from tests.simulators.profiles import profile
@@ -121,6 +122,10 @@ class Stage:
         """Return how often a change was counted."""
         return self.metrics.registry.get_sample_value("extauthz_shadow_differences_total", {"change": change})
 
+    def count(self, change: str, number: float) -> None:
+        """Wait until a change was counted so often: whoever else listens may hear of it earlier."""
+        seconds_of_patience(lambda: self.counted(change) == number)
+
 
 @pytest.mark.parametrize(
     ("case", "old", "new", "change", "said"),
@@ -198,7 +203,7 @@ def test_a_difference_is_counted_and_recorded_and_answers_stay() -> None:
     assert stage.told().change is ShadowChange.OPENS
     assert stage.ask() == 7
     assert (len(stage.records.taken), len(stage.records.repeated)) == (1, 1)
-    assert stage.counted("deny_to_allow") == 2
+    stage.count("deny_to_allow", 2)
     assert stage.metrics.registry.get_sample_value("extauthz_shadow_decisions_total") == 2
     expected = {"outcome": "allow", "rule": "readers", "policy": compiled(WIDER).revision}
     decision = stage.records.taken[0]
@@ -217,7 +222,7 @@ def test_the_answer_does_not_wait() -> None:
     assert stage.counted("deny_to_allow") == 0
     gate.opened.set()
     assert stage.told().change is ShadowChange.OPENS
-    assert stage.counted("deny_to_allow") == 1
+    stage.count("deny_to_allow", 1)
     shadow.stop()
 
 
@@ -257,7 +262,7 @@ def test_a_shadow_that_fails_is_counted_and_asked_again() -> None:
     stage = Stage(shadow)
     assert stage.ask() == 7
     assert stage.told().change is ShadowChange.FAILED
-    assert stage.counted("failed") == 1
+    stage.count("failed", 1)
     live.replace(compiled(WIDER))
     assert stage.ask(check_request(path="/nowhere")) == 7
     assert stage.told().change is ShadowChange.NONE
