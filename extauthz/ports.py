@@ -328,7 +328,7 @@ class EvidenceSource(Protocol):
 
 
 Occurrence = tuple["DecisionId", "Instant", float, str, str]
-"""What is its own in each repetition of a kept decision: its id, when it was, the seconds from receiving the question to
+"""What is its own in each repetition of a kept decision: its id, when it was, seconds from receiving the question to
 having the answer, and the request id and trace id of the request, each empty where it has none."""
 
 
