@@ -16,7 +16,6 @@ What is only observed goes through at each of these exits, and its record says w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -28,8 +27,8 @@ from extauthz.model.reason import Reason
 from extauthz.model.verdict import Deny, WaitUntil
 from extauthz.observing import Observing, observe
 from extauthz.ports import NO_EVIDENCE, Evidence, Fetched, Need, NeedsEvidence, SpendOutcome, Spent
-from extauthz.request.question import has_stream_id
 from extauthz.response.to_envoy import LET_THROUGH, UNANSWERABLE, to_envoy
+from extauthz.server.underway import Joining, Underway, Waiting
 
 if TYPE_CHECKING:
     from threading import Event
@@ -97,27 +96,6 @@ class Rim:
     observing: Observing | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Question:
-    """A question under way: what does not change between the times that the core is asked."""
-
-    raw: bytes
-    proxy: Proxy | None
-    ruleset: Ruleset | None
-    decision_id: DecisionId
-    started: float
-    until: float
-
-    @property
-    def name(self) -> bytes:
-        """Return what names this question: proxy and message, with Envoy's stream id, which a retry repeats.
-
-        A proxy that shows no stream id asks the same for a retry and for a replay, so each of its questions is new.
-        """
-        own = "" if has_stream_id(self.raw) else self.decision_id
-        return sha256(f"{self.proxy.name if self.proxy else ''}\0{own}\0".encode() + self.raw).digest()
-
-
 class Checker:
     """Answers questions; many threads at once.
 
@@ -129,6 +107,7 @@ class Checker:
 
     def __init__(self, rim: Rim, *, deadline: float, refuse_unrecorded: bool) -> None:
         self._rim = rim
+        self._notes_uses = rim.uses is not None or rim.sessions is not None
         self._deadline = deadline
         self._refuse_unrecorded = refuse_unrecorded
 
@@ -158,7 +137,7 @@ class Checker:
             if known is not None:
                 kept, ids = known
                 return self._give_again(kept, new_decision_id(), at, started, ids)
-            question = _Question(
+            question = Underway(
                 raw=raw,
                 proxy=proxy,
                 ruleset=self._rim.policy.current,
@@ -171,7 +150,7 @@ class Checker:
             _log.exception("no decision could be made")
             return self._last_resort(proxy)
 
-    def _first(self, question: _Question) -> bytes | Pending:
+    def _first(self, question: Underway) -> bytes | Pending:
         """Answer from what is kept; decide; or say that this has to wait."""
         named = self._rim.recall.name(question.raw, question.proxy, question.ruleset)
         if named is None:
@@ -181,13 +160,13 @@ class Checker:
             return known
         flight = self._rim.recall.lead(named.key)
         if flight is not None:
-            return _Joining(self, question, named, flight)
+            return Joining(self, question, named, flight)
         try:
             return self._decide_first(question, named)
         finally:
             self._rim.recall.land(named.key)
 
-    def join(self, question: _Question, named: Named, flight: Event) -> bytes:
+    def join(self, question: Underway, named: Named, flight: Event) -> bytes:
         """Return the answer to a question that another thread decides, or decide it when that takes too long."""
         try:
             flight.wait(max(0.0, question.until - self._rim.clock.monotonic()))
@@ -197,12 +176,12 @@ class Checker:
             _log.exception("no decision could be made")
             return self._last_resort(question.proxy)
 
-    def _decide_first(self, question: _Question, named: Named | None = None) -> bytes | Pending:
+    def _decide_first(self, question: Underway, named: Named | None = None) -> bytes | Pending:
         self._rim.metrics.began()
         try:
             answer = self._ask(question, NO_EVIDENCE, named.question.message if named is not None else None)
             if isinstance(answer, NeedsEvidence) or answer.spends:
-                return _Waiting(self, question, answer)
+                return Waiting(self, question, answer)
             response = self._settle(answer, question.started)
             if named is not None and answer.response not in _SAYING_NOTHING:
                 self._rim.recall.keep(named.key, answer)
@@ -210,7 +189,7 @@ class Checker:
         finally:
             self._rim.metrics.ended()
 
-    def _repeat(self, question: _Question, named: Named) -> bytes | None:
+    def _repeat(self, question: Underway, named: Named) -> bytes | None:
         """Return the answer of a kept decision that holds now, recorded and counted like any other."""
         at = self._rim.clock.now()
         kept = self._rim.recall.find(named.key, at)
@@ -226,15 +205,18 @@ class Checker:
         """Return the answer of a kept decision that holds at `at`, recorded and counted like any other."""
         rim = self._rim
         latency = rim.clock.monotonic() - started
-        recorded = rim.records.offer_again(rim.recall.record_of(kept), (decision_id, at, latency, *ids))
+        recorded = rim.records.offer_again(kept.record or rim.recall.record_of(kept), (decision_id, at, latency, *ids))
         if not recorded and self._must_record(kept.decision):
             refused = replace(kept.decision, decision_id=decision_id, at=at)
             return self._refuse_unrecordable(refused, latency)
-        self._note_use(kept.decision, at)
-        rim.metrics.decided(kept.decision, latency)
+        if self._notes_uses:
+            self._note_use(kept.decision, at)
+        if kept.count is None:
+            kept.count = rim.metrics.counter(kept.decision)
+        kept.count(latency)
         return kept.answer(decision_id)
 
-    def finish(self, question: _Question, first: pipeline.Answer | NeedsEvidence) -> bytes:
+    def finish(self, question: Underway, first: pipeline.Answer | NeedsEvidence) -> bytes:
         """Return the answer to a question that needs a fetch or spends something, after that; never raises."""
         self._rim.metrics.began()
         try:
@@ -262,7 +244,7 @@ class Checker:
         return LET_THROUGH if observed else UNANSWERABLE
 
     def _ask(
-        self, question: _Question, evidence: Evidence, message: Message | None = None
+        self, question: Underway, evidence: Evidence, message: Message | None = None
     ) -> pipeline.Answer | NeedsEvidence:
         answer = pipeline.check(
             message or question.raw,
@@ -277,7 +259,7 @@ class Checker:
         shadow = self._rim.shadow
         return answer if shadow is None or isinstance(answer, NeedsEvidence) else shadow.watch(answer)
 
-    def _decide(self, question: _Question, needed: NeedsEvidence) -> pipeline.Answer:
+    def _decide(self, question: Underway, needed: NeedsEvidence) -> pipeline.Answer:
         outcomes: dict[Need, Fetched] = {}
         for _ in range(MAX_FETCHES):
             outcomes = {**outcomes, needed.need: self._fetch(needed.need, question.until)}
@@ -294,7 +276,7 @@ class Checker:
         self._rim.metrics.evidence_awaited(outcome)
         return outcome
 
-    def _spend(self, question: _Question, answer: pipeline.Answer) -> pipeline.Answer:
+    def _spend(self, question: Underway, answer: pipeline.Answer) -> pipeline.Answer:
         """Return the answer when everything that it uses up could be taken, else a denial."""
         with self._rim.waiting.enter() as free:
             left = question.until - self._rim.clock.monotonic()
@@ -318,7 +300,7 @@ class Checker:
         decision = observe(replace(answer.decision, verdict=verdict), self._rim.observing, question.ruleset)
         return pipeline.Answer(to_envoy(decision), decision)
 
-    def _as_of_now(self, question: _Question, answer: pipeline.Answer) -> pipeline.Answer:
+    def _as_of_now(self, question: Underway, answer: pipeline.Answer) -> pipeline.Answer:
         """Return the answer; where a fact has changed while it waited, the refusal of now. What is spent stays so."""
         if self._rim.views.epochs.read_epochs(answer.rests_on) == answer.epochs:
             return answer
@@ -370,30 +352,3 @@ class Checker:
         refused = replace(decision, verdict=Deny(reason=Reason.OVERLOADED, inner="no room in the record"))
         self._rim.metrics.decided(refused, latency)
         return to_envoy(refused)
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A question that needs a fetch, or spends something: `engine.Pending`."""
-
-    checker: Checker
-    question: _Question
-    first: pipeline.Answer | NeedsEvidence
-
-    def finish(self) -> bytes:
-        """Return the answer, after that."""
-        return self.checker.finish(self.question, self.first)
-
-
-@dataclass(frozen=True, slots=True)
-class _Joining:
-    """A question that another thread decides just now: `engine.Pending`."""
-
-    checker: Checker
-    question: _Question
-    named: Named
-    flight: Event
-
-    def finish(self) -> bytes:
-        """Return the answer when the other thread has decided."""
-        return self.checker.join(self.question, self.named, self.flight)

@@ -105,11 +105,10 @@ class ProxyRegistry:
             where: the caller's address in the notation of gRPC.
             metadata: of the call, in the order received.
         """
-        tokens = []
-        for name, value in metadata:  # A comprehension would be made into a function first, for each call.
+        key: tuple[object, ...] = (where,)
+        for name, value in metadata:
             if name == TOKEN_METADATA:
-                tokens.append(value)
-        key = (where, *tokens)
+                key = (*key, value)
         callers = self._callers
         proxy = callers.get(key)
         if proxy is None:

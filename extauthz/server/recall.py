@@ -71,6 +71,7 @@ class Kept:
         reusable: for how long it holds.
         pieces: the serialised answer, cut where the decision id stands.
         record: what the records of all repetitions have in common; made when the first one is found.
+        count: counts a repetition, given the seconds that it took; as `record`.
         found: whether it was found since eviction last looked at it.
         gone: whether it is kept no more, also where it is still known by a sketch.
         sketchable: whether questions for it may have sketches, as far as is known.
@@ -81,6 +82,7 @@ class Kept:
     reusable: Reusable
     pieces: tuple[bytes, ...]
     record: bytes | None = None
+    count: Callable[[float], None] | None = None
     found: bool = False
     gone: bool = False
     sketchable: bool = True

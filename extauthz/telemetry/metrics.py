@@ -128,8 +128,8 @@ class Metrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self._tally = DecisionTally()
         self.registry.register(self._tally)
-        self.decided = self._tally.add
-        """Count a decision; see `DecisionTally.add`."""
+        self.decided, self.counter = self._tally.add, self._tally.counter
+        """Count a decision, and return what counts it; see `DecisionTally`."""
         self.began, self.ended = self._tally.began, self._tally.ended
         """Note that a decision is under way, and that it has come to its end."""
         self.state = StateMetrics(self.registry)

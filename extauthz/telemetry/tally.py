@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -19,7 +19,7 @@ from extauthz.model.shadow import ShadowChange
 from extauthz.model.verdict import Allow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from prometheus_client.metrics_core import Metric
 
@@ -29,11 +29,31 @@ if TYPE_CHECKING:
 SECONDS: Final = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.5, 1.0)
 """Bucket bounds: from a cached answer to beyond Envoy's default timeout of 200 ms."""
 
+_NONE: Final = (0,) * (len(SECONDS) + 1)
 
-@dataclass(slots=True)
-class _Histogram:
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
-    total: float = 0.0
+
+class _Count:
+    """Decisions of one outcome, reason and resource, and their seconds.
+
+    Args:
+        lock: of the whole tally, so that it can be read at one instant.
+    """
+
+    __slots__ = ("_lock", "buckets", "seconds", "seen")
+
+    def __init__(self, lock: threading.Lock) -> None:
+        self._lock = lock
+        self.seen = 0
+        self.seconds = 0.0
+        self.buckets = list(_NONE)
+
+    def add(self, latency: float) -> None:
+        """Count one that took so many seconds."""
+        bucket = bisect_left(SECONDS, latency)
+        with self._lock:
+            self.seen += 1
+            self.seconds += latency
+            self.buckets[bucket] += 1
 
 
 class DecisionTally(Collector):
@@ -41,8 +61,7 @@ class DecisionTally(Collector):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counts: dict[tuple[bool, Reason, str], int] = {}
-        self._seconds = {True: _Histogram(), False: _Histogram()}
+        self._counts: dict[tuple[bool, Reason, str], _Count] = {}
         self._shadows: dict[ShadowChange, int] = {}
         self._observed: dict[str, int] = {}
         self._under_way = 0
@@ -64,19 +83,28 @@ class DecisionTally(Collector):
             decision: what was decided.
             latency: seconds from question to answer.
         """
+        self.counter(decision)(latency)
+
+    def counter(self, decision: Decision) -> Callable[[float], None]:
+        """Return what counts a decision, given the seconds that it took; for one that is given again and again."""
         target, verdict = decision.target, decision.verdict
         allowed = isinstance(verdict, Allow)
         key = (allowed, Reason.ALLOWED if allowed else verdict.reason, target.resource if target is not None else "")
-        bucket = bisect_left(SECONDS, latency)
-        seconds = self._seconds[allowed]
-        counts = self._counts
-        with self._lock:
-            counts[key] = counts.get(key, 0) + 1
-            seconds.buckets[bucket] += 1
-            seconds.total += latency
-            if decision.observed is not None:
-                would = decision.observed.would
-                observed = would.reason.value if would is not None else "allowed"
+        count = self._counts.get(key)
+        if count is None:
+            with self._lock:
+                count = self._counts.setdefault(key, _Count(self._lock))
+        if decision.observed is None and decision.shadow is None:
+            return count.add
+        return partial(self._add_watched, count, decision)
+
+    def _add_watched(self, count: _Count, decision: Decision, latency: float) -> None:
+        """Count a decision that is only observed, or that a shadow policy is asked about."""
+        count.add(latency)
+        if decision.observed is not None:
+            would = decision.observed.would
+            observed = would.reason.value if would is not None else "allowed"
+            with self._lock:
                 self._observed[observed] = self._observed.get(observed, 0) + 1
         if decision.shadow is not None:
             decision.shadow.hear(self._hear)
@@ -89,20 +117,21 @@ class DecisionTally(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield all families as they are now."""
         with self._lock:
-            counts = dict(self._counts)
-            seconds = {allowed: (list(each.buckets), each.total) for allowed, each in self._seconds.items()}
+            counts = {key: (count.seen, count.seconds, tuple(count.buckets)) for key, count in self._counts.items()}
             shadows = dict(self._shadows)
             observed = dict(self._observed)
             under_way = self._under_way
         decisions = CounterMetricFamily(
             "extauthz_decisions", "Decisions made.", labels=["outcome", "reason", "resource"]
         )
-        for (allowed, reason, resource), count in counts.items():
-            decisions.add_metric([_outcome(allowed), reason.value, resource], count)
+        for (allowed, reason, resource), (seen, _, _) in counts.items():
+            decisions.add_metric([_outcome(allowed), reason.value, resource], seen)
         yield decisions
         family = HistogramMetricFamily("extauthz_decision_seconds", "Time from question to answer.", labels=["outcome"])
-        for allowed, (buckets, total) in seconds.items():
-            family.add_metric([_outcome(allowed)], _cumulated(buckets), total)
+        for outcome in (True, False):
+            counted = [count for (allowed, _, _), count in counts.items() if allowed is outcome]
+            buckets = [sum(column) for column in zip(_NONE, *(buckets for _, _, buckets in counted), strict=True)]
+            family.add_metric([_outcome(outcome)], _cumulated(buckets), sum(seconds for _, seconds, _ in counted))
         yield family
         observations = CounterMetricFamily(
             "extauthz_observed",
