@@ -145,11 +145,14 @@ def to_repeated_line(common: bytes, occurrence: Occurrence) -> bytes:
 
 def _to_ids(request_id: str, trace_id: str) -> str:
     """Return the members that lead to other logs. A UUID, as Envoy makes them, is recorded without a search."""
-    ids = ""
+    request = ""
     if request_id:
         plain = len(request_id) <= _UUID_CHARACTERS and not request_id.strip(_OF_UUIDS)
-        ids = f',"request_id":"{request_id}"' if plain else f',"request_id":{_ENCODER.encode(to_recorded(request_id))}'
-    return f'{ids},"trace_id":"{trace_id}"' if trace_id else ids  # 32 hexadecimal digits and nothing else.
+        if plain and trace_id:
+            return f',"request_id":"{request_id}","trace_id":"{trace_id}"'
+        text = f'"{request_id}"' if plain else _ENCODER.encode(to_recorded(request_id))
+        request = f',"request_id":{text}'
+    return f'{request},"trace_id":"{trace_id}"' if trace_id else request  # 32 hexadecimal digits and nothing else.
 
 
 def _to_shadow(shadow: Shadow) -> str:
