@@ -165,6 +165,10 @@ class RedisFollower:
         life, newest = self._journal.begin()
         if life != self._life or newest < self._position:
             self._read_everything(life, newest)
+        else:
+            self._verify_own_file()
+            # What was read in the last run is in the file, and nobody has heard yet that it is decided by in this one.
+            self._want(life, self._position, self._apply(life, ()))
         while not self._stopping:
             self._verify_own_file()
             if self._told_life() not in {None, life}:

@@ -181,6 +181,7 @@ def test_everything_else_does(change: dict[str, Any]) -> None:
     [
         b"",
         b"\x0a",
+        b"\x0a\xff\xff\x01",
         MESSAGE + b"\x12\x00",
         MESSAGE[:-1],
         replace(BASE, names=("x-request-id", "x-request-id")).serialised(),
