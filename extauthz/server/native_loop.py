@@ -7,9 +7,7 @@
 3. Time in a queue is time used up: what is left is as of the batch's receipt, less what has passed since. The checker
    refuses unread what comes too late.
 4. Whatever goes wrong with one call is the prepared denial for that call.
-5. Answers leave in groups: at the end of the batch, and on the way as often as `HOLD_SECONDS` says, so that no answer
-   waits long for the others.
-6. Anything else would leave every call without an answer, in silence, and no answer is an error which Envoy may let
+5. Anything else would leave every call without an answer, in silence, and no answer is an error which Envoy may let
    through. So the end of the loop, other than by `close`, closes the listener and is the end of the process.
 """
 
@@ -45,11 +43,6 @@ fit into one, so a whole crowd is seen and worked off at once; with 512 the rest
 
 FLUSH_SECONDS: Final = 0.1
 """Between the last answer and closing. Closing at once lost half of the answers in a test, 20 ms later none."""
-
-HOLD_SECONDS: Final = 0.002
-"""From the beginning of the first of several decisions to when their answers leave, save for the decision under way.
-Each answer that is handed over alone wakes the transport's thread, which takes the core from this one for longer than
-the handing over; a batch that takes less leaves whole, and one that takes more is not held up to its end."""
 
 TURN_MILLISECONDS: Final = 250
 """The loop comes round as often with nothing to do, so that it can be told from one that is stuck."""
@@ -150,30 +143,16 @@ class AnsweringLoop:
                 self._die("the listener closed by itself")
 
     def _answer_batch(self, events: Sequence[Event]) -> None:
-        received = begun = self._clock.monotonic()
-        held: list[tuple[int, bytes]] = []
-        try:
-            for position, event in enumerate(events):
-                if event[0] != CALL:
-                    self._waiting.discard(event[1])
-                    continue
-                now = self._clock.monotonic()
-                if held and now - begun >= HOLD_SECONDS:
-                    self._respond_all(held)
-                if not held:
-                    begun = now
-                answer = self._find_answer(event, received, now, beyond_backlog=position > self._backlog)
-                if answer is not None:
-                    held.append((event[1], answer))
-        finally:  # Also when the loop dies of this batch: what was decided is told.
-            self._respond_all(held)
+        received = self._clock.monotonic()
+        for position, event in enumerate(events):
+            if event[0] != CALL:
+                self._waiting.discard(event[1])
+                continue
+            answer = self._find_answer(event, received, beyond_backlog=position > self._backlog)
+            if answer is not None:
+                self._front.respond(event[1], answer)
 
-    def _respond_all(self, held: list[tuple[int, bytes]]) -> None:
-        for call_id, answer in held:
-            self._front.respond(call_id, answer)
-        held.clear()
-
-    def _find_answer(self, event: Event, received: float, now: float, *, beyond_backlog: bool) -> bytes | None:
+    def _find_answer(self, event: Event, received: float, *, beyond_backlog: bool) -> bytes | None:
         """Return the answer; None when the pool will answer."""
         details: Any
         _, call_id, _, raw, _, details = event
@@ -186,7 +165,7 @@ class AnsweringLoop:
             answer = self._checker.try_check(
                 raw or b"" if proxy is not None else b"",
                 proxy,
-                remaining=patience - (now - received),
+                remaining=patience - (self._clock.monotonic() - received),
                 asked=received,
             )
             if isinstance(answer, bytes):
